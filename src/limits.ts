@@ -1,0 +1,64 @@
+/**
+ * Every maximum of the member, with its unit. What etcd makes a flag is a flag (see `config.ts`);
+ * everything else that could grow is bounded here.
+ */
+
+import { assert } from './assert.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const limits = {
+  /** etcd: committed minus applied beyond which proposals are refused. */
+  applyBacklogEntriesMax: 5000,
+  /** Bytes of committed entries handed to apply in one turn. */
+  applyBytesPerTurnMax: 1 * MIB,
+  /** Bytes of entries in one append message (etcd: maxSizePerMsg). */
+  appendBytesMax: 1 * MIB,
+  /** Append messages in flight to one follower (etcd: maxInflightMsgs). */
+  appendsInflightMax: 512,
+  /** etcd: bytes of gRPC overhead allowed beyond --max-request-bytes. */
+  grpcOverheadBytes: 512 * KIB,
+  /** Staged rows that trigger a flush (etcd: backend batch limit). */
+  stagedRowsFlush: 10_000,
+  /** Staged bytes that trigger a flush. */
+  stagedBytesFlush: 16 * MIB,
+  /** Staged bytes beyond which proposals are refused until a flush has caught up. */
+  stagedBytesMax: 256 * MIB,
+  /** Clean rows kept in memory for reads. */
+  rowCacheBytes: 32 * MIB,
+  /** Milliseconds between flushes when little is staged (etcd: backend batch interval). */
+  flushIntervalMs: 100,
+  /** Bytes of one WAL segment (etcd: SegmentSizeBytes). */
+  walSegmentBytes: 64_000_000,
+  /** Largest lease TTL, seconds. */
+  leaseTtlSecondsMax: 9_000_000_000,
+  /** Leases revoked by expiry in one check, which runs every 500 ms. */
+  leaseExpiriesPerCheckMax: 500,
+  /** Expiry revocations in flight. */
+  leaseRevokesInflightMax: 16,
+  /** Responses buffered for one watch stream before its watchers fall to catching up. */
+  watchResponsesBufferedMax: 128,
+  /** Bytes buffered for one watch stream before its watchers fall to catching up. */
+  watchBytesBufferedMax: 4 * MIB,
+  /** Distinct revisions in one catch-up response. */
+  watchCatchUpRevisionsMax: 1000,
+  /** Bytes of recent events kept for watchers that lag a little. */
+  watchRecentBytesMax: 8 * MIB,
+  /** Watches on one stream. */
+  watchesPerStreamMax: 100_000,
+  /** Keys read before a long read yields to the event loop. */
+  keysPerSliceMax: 1000,
+  /** Nesting of Txn inside Txn; --max-txn-ops bounds it too, this bounds recursion. */
+  txnDepthMax: 128,
+  /** Bytes of one JSON request body beyond --max-request-bytes (base64 grows by a third). */
+  jsonOverheadBytes: 1 * MIB,
+  /** Bytes of request metadata on one call. */
+  headerBytesMax: 16 * KIB,
+} as const;
+
+assert(
+  limits.stagedBytesFlush < limits.stagedBytesMax,
+  'a flush starts before proposals are refused',
+);
+assert(limits.appendBytesMax <= limits.stagedBytesFlush, 'one append fits between two flushes');

@@ -1,0 +1,119 @@
+/**
+ * The outside world, as the inside sees it. Each port has one real twin in `platform/` (or `peer/`)
+ * and one in memory; both pass the same contract tests. Nothing below `platform/` reaches time,
+ * randomness, disk or network in another way.
+ */
+
+import type { Message, SnapshotMetadata } from './raft/messages.ts';
+import type { MemberId, RowKey } from './types.ts';
+
+export type Stop = () => void;
+
+export interface Clock {
+  /** Wall clock in milliseconds since the Unix epoch: for ids and log lines, never for ordering. */
+  now(): number;
+  /** Monotonic milliseconds, fractional. */
+  monotonic(): number;
+  /** Calls `fn` every `ms` until stopped. */
+  every(ms: number, fn: () => void): Stop;
+  /** Runs `fn` once, after the input that is already waiting has been taken in. */
+  defer(fn: () => void): void;
+}
+
+export interface Random {
+  /** A uniformly chosen integer in [0, n). */
+  below(n: number): number;
+  u64(): bigint;
+}
+
+export type OpenMode = 'read' | 'write' | 'create';
+
+export interface Disk {
+  makeDir(path: string): Promise<void>;
+  /** Names in a directory, sorted; empty when it does not exist. */
+  list(path: string): Promise<readonly string[]>;
+  /** `create` fails when the file exists; `read` and `write` fail when it does not. */
+  open(path: string, mode: OpenMode): Promise<DiskFile>;
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file or a whole directory; a missing one is not an error. */
+  remove(path: string): Promise<void>;
+  /** Makes creations, renames and removals in a directory durable. */
+  syncDir(path: string): Promise<void>;
+}
+
+export interface DiskFile {
+  size(): Promise<number>;
+  /** May return fewer bytes than asked for at the end of the file. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Hands bytes to the operating system; durable only after the next `sync`. Throws when it fails. */
+  write(offset: number, bytes: Uint8Array): void;
+  /** After this resolves, everything written before the call survives a power loss. */
+  sync(): Promise<void>;
+  truncate(size: number): Promise<void>;
+  /** Makes later writes below `size` cheap to sync by reserving (zeroed) space for them. */
+  allocate(size: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Row {
+  readonly key: RowKey;
+  readonly value: Uint8Array;
+}
+
+/** `value: null` deletes the row. */
+export interface RowWrite {
+  readonly key: RowKey;
+  readonly value: Uint8Array | null;
+}
+
+/** Rows with `from <= key < to`, ascending, at most `limit` of them. */
+export interface RowRange {
+  readonly from: RowKey;
+  readonly to: RowKey;
+  readonly limit: number;
+}
+
+/** An ordered, durable key-value engine (LevelDB). Bytes handed over must not be changed afterwards. */
+export interface Engine {
+  get(key: RowKey): Uint8Array | null;
+  /** Atomic and synced before it resolves. One at a time. */
+  write(batch: readonly RowWrite[]): Promise<void>;
+  /** The rows as they are at the moment of the call. */
+  scan(range: RowRange): Promise<readonly Row[]>;
+  /** A view that later writes do not change; must be closed. */
+  snapshot(): EngineSnapshot;
+  /** Gives the space of deleted rows back to the disk. Reads and writes go on meanwhile. */
+  compact(): Promise<void>;
+  /** Bytes on disk. */
+  sizeOnDisk(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface EngineSnapshot {
+  scan(range: RowRange): Promise<readonly Row[]>;
+  close(): Promise<void>;
+}
+
+/**
+ * The write-behind table over an `Engine`: rows are staged in memory during apply and reach the
+ * engine later, in one synced batch together with the applied index.
+ */
+export interface Rows {
+  get(key: RowKey): Uint8Array | null;
+  put(key: RowKey, value: Uint8Array): void;
+  delete(key: RowKey): void;
+  /** Staged and engine rows merged, as they are at the moment of the call. */
+  scan(range: RowRange): Promise<readonly Row[]>;
+}
+
+/** Sends Raft messages to other members. Sending may drop, delay, repeat or reorder. */
+export interface Peers {
+  send(messages: readonly Message[]): void;
+  onMessage(fn: (message: Message) => void): void;
+  setMembers(
+    members: readonly { readonly id: MemberId; readonly peerUrls: readonly string[] }[],
+  ): void;
+  /** Streams the state at `metadata` to a member; reports through the replica when done. */
+  sendSnapshot(to: MemberId, metadata: SnapshotMetadata, signal: AbortSignal): Promise<boolean>;
+  close(): Promise<void>;
+}
