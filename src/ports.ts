@@ -101,9 +101,21 @@ export interface EngineSnapshot {
 export interface Rows {
   get(key: RowKey): Uint8Array | null;
   put(key: RowKey, value: Uint8Array): void;
-  delete(key: RowKey): void;
+  /** `valueBytes` from a caller that has just read the row saves looking for it. */
+  delete(key: RowKey, valueBytes?: number): void;
   /** Staged and engine rows merged, as they are at the moment of the call. */
   scan(range: RowRange): Promise<readonly Row[]>;
+}
+
+/** What the owner of the write-behind table sees beside reading and staging. */
+export interface StagedRows extends Rows {
+  /** Bytes staged and not yet durable. */
+  readonly stagedBytes: number;
+  readonly stagedRows: number;
+  /** Bytes of all rows, keys and values. */
+  readonly liveBytes: number;
+  /** Makes everything staged before the call durable, with `extra`, in one batch. One at a time. */
+  flush(extra: readonly RowWrite[]): Promise<void>;
 }
 
 /** Sends Raft messages to other members. Sending may drop, delay, repeat or reorder. */
