@@ -11,12 +11,20 @@ const MIB = 1024 * KIB;
 export const limits = {
   /** etcd: committed minus applied beyond which proposals are refused. */
   applyBacklogEntriesMax: 5000,
+  /** Proposals waiting for a leader to take them. */
+  proposalsQueuedMax: 20_000,
   /** Bytes of committed entries handed to apply in one turn. */
   applyBytesPerTurnMax: 1 * MIB,
   /** Bytes of entries in one append message (etcd: maxSizePerMsg). */
   appendBytesMax: 1 * MIB,
   /** Append messages in flight to one follower (etcd: maxInflightMsgs). */
   appendsInflightMax: 512,
+  /** Bytes of entries in flight to one follower; the append that crosses it is still sent. */
+  appendsInflightBytesMax: 64 * MIB,
+  /** Bytes of proposals a leader keeps uncommitted before it refuses more. */
+  uncommittedBytesMax: 256 * MIB,
+  /** Linearizable reads that wait for a quorum on the leader; beyond it they are dropped. */
+  readsPendingMax: 10_000,
   /** etcd: bytes of gRPC overhead allowed beyond --max-request-bytes. */
   grpcOverheadBytes: 512 * KIB,
   /** Staged rows that trigger a flush (etcd: backend batch limit). */
@@ -27,6 +35,10 @@ export const limits = {
   stagedBytesMax: 256 * MIB,
   /** Clean rows kept in memory for reads. */
   rowCacheBytes: 32 * MIB,
+  /** LevelDB's cache of blocks; the rows above it have a cache of their own. */
+  engineBlockCacheBytes: 8 * MIB,
+  /** LevelDB's write buffer, of which there may be two. */
+  engineWriteBufferBytes: 4 * MIB,
   /** Milliseconds between flushes when little is staged (etcd: backend batch interval). */
   flushIntervalMs: 100,
   /** Bytes of one WAL segment (etcd: SegmentSizeBytes). */
@@ -43,12 +55,18 @@ export const limits = {
   watchBytesBufferedMax: 4 * MIB,
   /** Distinct revisions in one catch-up response. */
   watchCatchUpRevisionsMax: 1000,
+  /** Bytes of history after which one catch-up read stops at the next revision. */
+  watchCatchUpBytesMax: 4 * MIB,
   /** Bytes of recent events kept for watchers that lag a little. */
   watchRecentBytesMax: 8 * MIB,
   /** Watches on one stream. */
   watchesPerStreamMax: 100_000,
   /** Keys read before a long read yields to the event loop. */
   keysPerSliceMax: 1000,
+  /** Rows read from the engine in one step of a long scan. */
+  scanPageRowsMax: 2000,
+  /** Bytes that one step of a long scan aims at. */
+  scanPageBytes: 1 * MIB,
   /** Nesting of Txn inside Txn; --max-txn-ops bounds it too, this bounds recursion. */
   txnDepthMax: 128,
   /** Bytes of one JSON request body beyond --max-request-bytes (base64 grows by a third). */
