@@ -59,6 +59,10 @@ export const limits = {
   watchCatchUpBytesMax: 4 * MIB,
   /** Bytes of recent events kept for watchers that lag a little. */
   watchRecentBytesMax: 8 * MIB,
+  /** Bytes of answers buffered for one stream before its producer waits. */
+  streamBufferedBytesMax: 4 * MIB,
+  /** Keep-alive requests of one stream waiting for their answer. */
+  keepAlivesQueuedMax: 10_000,
   /** Watches on one stream. */
   watchesPerStreamMax: 100_000,
   /** Keys read before a long read yields to the event loop. */

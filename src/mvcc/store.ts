@@ -1,0 +1,369 @@
+/**
+ * The multi-version store: every change of every key under its revision, and an index in memory
+ * that knows which revisions a key has.
+ *
+ * Invariants: `revision` only grows, by one per write transaction that changed something; every
+ * revision of the index has its row; nothing below `compactRevision` is ever answered. Writing is
+ * synchronous and happens in one transaction at a time.
+ *
+ * It knows nothing of Raft, leases (beyond the id in a pair), permissions or watchers, and never
+ * looks at time.
+ */
+
+import { assert } from '../assert.ts';
+import { bucketRange, buckets, metaRows } from '../buckets.ts';
+import { decodeKeyValue, type EncodedKeyValue, keyOf } from '../codec/key-value.ts';
+import { type EtcdError, errors } from '../errors.ts';
+import { limits } from '../limits.ts';
+import type { Row, Rows } from '../ports.ts';
+import { EMPTY_KEY, type Key, type LeaseId, NO_LEASE, type Revision } from '../types.ts';
+import { type CompactionRun, Compactor } from './compaction.ts';
+import { Exclusive } from './exclusive.ts';
+import { type CompactionHash, CompactionHashes, type HashResult, newHasher } from './hash.ts';
+import { type History, readHistory } from './history.ts';
+import {
+  ABSENT,
+  isLive,
+  type KeyEntry,
+  type KeyState,
+  mainAt,
+  newEntry,
+  recordDelete,
+  recordPut,
+  subAt,
+  visibleAt,
+} from './key-index.ts';
+import { keyBounds } from './key-range.ts';
+import { pagesOf } from './pages.ts';
+import {
+  advanceRange,
+  beginRange,
+  finishRange,
+  isPointRead,
+  type RangeResult,
+  type RangeSource,
+  type ReadOptions,
+  readPoint,
+  rowAt,
+} from './range.ts';
+import { decodeRevisionMark, encodeRevisionMark, parseRecordKey } from './record.ts';
+import { Tree } from './tree.ts';
+import { WriteTxn } from './write-txn.ts';
+
+export type { WriteTxn };
+
+export interface StoreOptions {
+  /** etcd: --compaction-batch-limit. */
+  readonly compactionBatchLimit?: number;
+  /** Lets other work run; awaited between the slices of long scans. */
+  readonly breathe?: () => Promise<void>;
+}
+
+const FIRST_REVISION = 1;
+const NEVER = -1;
+
+export class KvStore {
+  readonly #rows: Rows;
+  readonly #tree: Tree<KeyEntry>;
+  readonly #source: RangeSource;
+  readonly #breathe: () => Promise<void>;
+  readonly #exclusive = new Exclusive();
+  readonly #hashes = new CompactionHashes();
+  readonly #compactor: Compactor;
+  #revision: Revision;
+  #compactRevision: Revision;
+  #writing = false;
+
+  private constructor(rows: Rows, index: Index, options: Required<StoreOptions>) {
+    this.#rows = rows;
+    this.#tree = index.tree;
+    this.#source = { tree: index.tree, rows };
+    this.#breathe = options.breathe;
+    this.#revision = index.revision;
+    const finished = decodeRevisionMark(rows.get(metaRows.finishedCompactRev)) ?? NEVER;
+    const scheduled = decodeRevisionMark(rows.get(metaRows.scheduledCompactRev)) ?? NEVER;
+    this.#compactRevision = Math.max(finished, scheduled);
+    // etcd: a store restored with a bumped revision may only have marks that reach so far.
+    this.#revision = Math.max(this.#revision, this.#compactRevision, FIRST_REVISION);
+    this.#compactor = new Compactor(
+      {
+        tree: index.tree,
+        rows,
+        exclusive: this.#exclusive,
+        hashes: this.#hashes,
+        batchRowsMax: options.compactionBatchLimit,
+        breathe: options.breathe,
+      },
+      finished,
+    );
+    if (scheduled > finished) {
+      this.#compactor.schedule({ revision: scheduled, previous: finished, keepHash: false });
+    }
+  }
+
+  /** Builds the index from the rows. An interrupted compaction waits for `runCompaction`. */
+  static async open(rows: Rows, options: StoreOptions = {}): Promise<KvStore> {
+    const { compactionBatchLimit = 1000, breathe = () => Promise.resolve() } = options;
+    const index = await buildIndex(rows, breathe);
+    return new KvStore(rows, index, { compactionBatchLimit, breathe });
+  }
+
+  get revision(): Revision {
+    return this.#revision;
+  }
+
+  /** -1 when never compacted. */
+  get compactRevision(): Revision {
+    return this.#compactRevision;
+  }
+
+  /** Live keys. */
+  get keyCount(): number {
+    return this.#tree.weight;
+  }
+
+  range(options: ReadOptions): RangeResult | EtcdError {
+    return this.#read(options, this.#revision);
+  }
+
+  /**
+   * The same, in slices of `keysMax` keys, with a pause for other work wherever the generator
+   * yields. The answer is that of the moment of the first step; if a compaction overtakes the
+   * revision read, it is `compacted`.
+   */
+  *rangeSlices(
+    options: ReadOptions,
+    keysMax: number = limits.keysPerSliceMax,
+  ): Generator<void, RangeResult | EtcdError> {
+    const pinned = this.#pin(options.revision, this.#revision);
+    if (typeof pinned !== 'number') return pinned;
+    const read = beginRange(this.#source, options, this.#revision, pinned);
+    for (;;) {
+      advanceRange(read, keysMax);
+      if (read.done) return finishRange(read);
+      yield;
+      if (pinned < this.#compactRevision) return errors.compacted;
+    }
+  }
+
+  /**
+   * A live key's newest state, without a look at its row. The object belongs to the index and
+   * changes with the next write: it is not to be kept.
+   */
+  get(key: Key): KeyState | null {
+    const entry = this.#tree.get(key);
+    return entry !== null && isLive(entry) ? entry : null;
+  }
+
+  /** A live key's newest pair. */
+  latest(key: Key): EncodedKeyValue | null {
+    return this.at(key, this.#revision);
+  }
+
+  /** Visits the live keys of a range, newest state, in order, until `visit` returns false. */
+  forEachLive(key: Key, rangeEnd: Key, visit: (state: KeyState) => boolean): void {
+    const { from, to } = keyBounds(key, rangeEnd);
+    this.#tree.scan(from, to, (entry) => !isLive(entry) || visit(entry));
+  }
+
+  /** Visits every live key that is attached to a lease. */
+  forEachLeased(visit: (key: Key, lease: LeaseId) => void): void {
+    this.#tree.scan(EMPTY_KEY, null, (entry) => {
+      if (entry.lease !== NO_LEASE) visit(entry.key, entry.lease);
+      return true;
+    });
+  }
+
+  /** What a reader at `revision` sees of a key; null when that is nothing, or compacted. */
+  at(key: Key, revision: Revision): EncodedKeyValue | null {
+    if (revision < this.#compactRevision) return null;
+    const entry = this.#tree.get(key);
+    if (entry === null) return null;
+    const at = visibleAt(entry, revision);
+    return at === ABSENT ? null : rowAt(this.#source, entry, at);
+  }
+
+  /** Opens the transaction of one applied request; there must be no wait until it ends. */
+  write(): WriteTxn {
+    assert(!this.#writing, 'one write transaction at a time');
+    this.#writing = true;
+    return new WriteTxn(
+      {
+        tree: this.#tree,
+        rows: this.#rows,
+        read: (options, current) => this.#read(options, current),
+        ended: (revision) => {
+          this.#writing = false;
+          this.#revision = revision;
+        },
+      },
+      this.#revision,
+    );
+  }
+
+  /** Takes effect at once for readers. What it made unreachable is deleted by `runCompaction`. */
+  compact(revision: Revision): EtcdError | null {
+    assert(!this.#writing, 'a compaction is a request of its own');
+    if (revision <= this.#compactRevision) return errors.compacted;
+    if (revision > this.#revision) return errors.futureRev;
+    const previous = this.#compactRevision;
+    this.#rows.put(metaRows.scheduledCompactRev, encodeRevisionMark(revision));
+    this.#compactRevision = revision;
+    const keepHash = this.#compactor.finished === previous;
+    this.#compactor.schedule({ revision, previous, keepHash });
+    return null;
+  }
+
+  /** Whether `runCompaction` has something to do. */
+  get compactionPending(): boolean {
+    return this.#compactor.pending;
+  }
+
+  /** Deletes what compactions have made unreachable, until nothing of it is left. */
+  runCompaction(pause: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const run: CompactionRun = { pause, signal };
+    return this.#compactor.run(run);
+  }
+
+  /** Resolves when the newest compaction has been carried out physically; rejects when aborted. */
+  whenCompacted(signal: AbortSignal): Promise<void> {
+    return this.#compactor.whenFinished(this.#compactRevision, signal);
+  }
+
+  /** Hashes of the last compactions, oldest first. */
+  compactionHashes(): readonly CompactionHash[] {
+    return this.#hashes.all();
+  }
+
+  /** etcd's HashKV at a revision, 0 for the current one. */
+  hashKv(revision: Revision): Promise<HashResult | EtcdError> {
+    // Deletions of a compaction in between would change what is hashed.
+    return this.#exclusive.run(() => this.#hashKv(revision));
+  }
+
+  /**
+   * The events of the revisions `from` to `to`, inclusive, whole revisions in order, bounded in
+   * number and size; `next` says where to go on.
+   */
+  async eventsBetween(
+    from: Revision,
+    to: Revision,
+    revisionsMax: number = limits.watchCatchUpRevisionsMax,
+  ): Promise<History | EtcdError> {
+    assert(to <= this.#revision, 'history ends at the current revision');
+    if (from < this.#compactRevision) return errors.compacted;
+    const history = await readHistory(this.#rows, { from, to, revisionsMax });
+    return from < this.#compactRevision ? errors.compacted : history;
+  }
+
+  async #hashKv(revision: Revision): Promise<HashResult | EtcdError> {
+    const currentRevision = this.#revision;
+    const stored = this.#hashes.at(revision);
+    if (stored !== null) {
+      const { hash, compactRevision } = stored;
+      return { hash, hashRevision: revision, compactRevision, currentRevision };
+    }
+    const compactRevision = this.#compactRevision;
+    if (revision > 0 && revision < compactRevision) return errors.compacted;
+    if (revision > currentRevision) return errors.futureRev;
+    const hashRevision = revision > 0 ? revision : currentRevision;
+    const hasher = newHasher({
+      revision: hashRevision,
+      compactRevision,
+      keeps: this.#anyVisibleAt(hashRevision)
+        ? (main, sub, kv) => this.#isVisibleAt(hashRevision, main, sub, keyOf(kv))
+        : null,
+    });
+    const pager = this.#keyPager();
+    for (let page = await pager.next(); page.length > 0; page = await pager.next()) {
+      for (const row of page) hasher.add(row);
+      await this.#breathe();
+    }
+    // A compaction above the hashed revision may have taken what `keeps` needs from the index.
+    if (hashRevision < this.#compactRevision) return errors.compacted;
+    return { hash: hasher.sum(), hashRevision, compactRevision, currentRevision };
+  }
+
+  #keyPager() {
+    return pagesOf(this.#rows, {
+      ...bucketRange(buckets.key),
+      rowsMax: limits.scanPageRowsMax,
+    });
+  }
+
+  #anyVisibleAt(revision: Revision): boolean {
+    let found = false;
+    this.#tree.scan(EMPTY_KEY, null, (entry) => {
+      found = visibleAt(entry, revision) !== ABSENT;
+      return !found;
+    });
+    return found;
+  }
+
+  #isVisibleAt(revision: Revision, main: Revision, sub: number, key: Key): boolean {
+    const entry = this.#tree.get(key);
+    if (entry === null) return false;
+    const at = visibleAt(entry, revision);
+    return at !== ABSENT && mainAt(entry, at) === main && subAt(entry, at) === sub;
+  }
+
+  #read(options: ReadOptions, current: Revision): RangeResult | EtcdError {
+    const pinned = this.#pin(options.revision, current);
+    if (typeof pinned !== 'number') return pinned;
+    if (isPointRead(options)) return readPoint(this.#source, options, current, pinned);
+    const read = beginRange(this.#source, options, current, pinned);
+    advanceRange(read, Number.POSITIVE_INFINITY);
+    return finishRange(read);
+  }
+
+  #pin(revision: Revision, current: Revision): Revision | EtcdError {
+    if (revision > current) return errors.futureRev;
+    const pinned = revision <= 0 ? current : revision;
+    return pinned < this.#compactRevision ? errors.compacted : pinned;
+  }
+}
+
+interface Index {
+  readonly tree: Tree<KeyEntry>;
+  /** The newest main revision among the rows; 0 if there are none. */
+  readonly revision: Revision;
+}
+
+async function buildIndex(rows: Rows, breathe: () => Promise<void>): Promise<Index> {
+  const tree = new Tree<KeyEntry>((entry) => (isLive(entry) ? 1 : 0));
+  // One bigint per lease, not one per key.
+  const leases = new Map<LeaseId, LeaseId>();
+  const pager = pagesOf(rows, { ...bucketRange(buckets.key), rowsMax: limits.scanPageRowsMax });
+  let revision = 0;
+  for (let page = await pager.next(); page.length > 0; page = await pager.next()) {
+    for (const row of page) revision = addToIndex(tree, leases, row);
+    await breathe();
+  }
+  return { tree, revision };
+}
+
+/** Returns the main revision of the row. */
+function addToIndex(tree: Tree<KeyEntry>, leases: Map<LeaseId, LeaseId>, row: Row): Revision {
+  const { main, sub, tombstone } = parseRecordKey(row.key);
+  const kv = decodeKeyValue(row.value);
+  const entry = tree.get(kv.key);
+  const wasLive = entry !== null && isLive(entry);
+  const lease = leases.get(kv.lease) ?? kv.lease;
+  leases.set(lease, lease);
+  if (entry === null) {
+    // A history that begins with a tombstone: compaction has taken what was before it.
+    const version = tombstone ? 0 : kv.version;
+    const { createRevision } = kv;
+    tree.insert(
+      kv.key,
+      newEntry(kv.key, { createRevision, modRevision: main, version, lease }, sub),
+    );
+  } else if (tombstone) {
+    recordDelete(entry, main, sub);
+  } else {
+    recordPut(entry, main, sub, kv.version, kv.createRevision, lease);
+  }
+  const isLiveNow = !tombstone;
+  if (entry !== null && wasLive !== isLiveNow) tree.reweigh(kv.key, isLiveNow ? 1 : -1);
+  return main;
+}
