@@ -1,0 +1,72 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { EngineError, LevelEngine } from '../../src/platform/level-engine.ts';
+import type { RowKey } from '../../src/types.ts';
+import { type EngineUnderTest, engineContract } from './engine.ts';
+
+const root = await mkdtemp(join(tmpdir(), 'engine-contract-'));
+afterAll(() => rm(root, { recursive: true }));
+
+let folders = 0;
+const newFolder = (): string => join(root, `db${folders++}`);
+
+function under(engine: LevelEngine, path: string): EngineUnderTest {
+  return {
+    engine,
+    async restart() {
+      await engine.close();
+      return under(await LevelEngine.open(path), path);
+    },
+    dispose: () => engine.close(),
+  };
+}
+
+engineContract('level engine', async () => {
+  const path = newFolder();
+  return under(await LevelEngine.open(path), path);
+});
+
+async function failure(opening: Promise<unknown>): Promise<EngineError> {
+  const error = await opening.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(EngineError);
+  return error as EngineError;
+}
+
+describe('level engine: a folder that it cannot open', () => {
+  it('is locked while another engine has it', async () => {
+    const path = newFolder();
+    const engine = await LevelEngine.open(path);
+    const error = await failure(LevelEngine.open(path));
+    expect(error.kind).toBe('locked');
+    expect(error.path).toBe(path);
+    expect(error.message).toContain(path);
+    await engine.close();
+    await (await LevelEngine.open(path)).close();
+  });
+
+  it('is unreadable when a file stands in its place', async () => {
+    const path = newFolder();
+    await writeFile(path, 'not a folder');
+    const error = await failure(LevelEngine.open(path));
+    expect(error.kind).toBe('unreadable');
+    expect(error.message).toContain(path);
+  });
+
+  it('is corrupt when its manifest is damaged', async () => {
+    const path = newFolder();
+    const engine = await LevelEngine.open(path);
+    await engine.write([{ key: 'a' as RowKey, value: Buffer.from('x') }]);
+    await engine.close();
+    for (const name of await readdir(path)) {
+      if (name.startsWith('MANIFEST')) await writeFile(join(path, name), Buffer.alloc(100, 7));
+    }
+    const error = await failure(LevelEngine.open(path));
+    expect(error.kind).toBe('corrupt');
+    expect(error.message).toContain(path);
+  });
+});
