@@ -1,0 +1,105 @@
+// Which executables the comparison runs. The side under test comes from ETCD_NODE_CMD, the
+// reference from ETCD_GO_CMD, else an etcd 3.7.x on the PATH, else one built from the Go module
+// proxy into the temp directory (kept for later runs), else whatever etcd the PATH has.
+// This file refuses to know how a server is started or asked.
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const REFERENCE_VERSION = '3.7.1';
+const BUILD_DIR = join(tmpdir(), `etcd-${REFERENCE_VERSION}-build`);
+
+export interface Ctl {
+  readonly path: string;
+  readonly version: string;
+}
+
+export interface Binaries {
+  readonly node: readonly string[];
+  readonly go: readonly string[] | null;
+  readonly ctls: readonly Ctl[];
+}
+
+export function nodeCommand(): readonly string[] {
+  return split(process.env['ETCD_NODE_CMD'] ?? 'node --no-warnings dist/etcd.js');
+}
+
+/** The reference commands. `go` is null only where no etcd exists and none can be built. */
+export async function findBinaries(): Promise<Binaries> {
+  const explicit = process.env['ETCD_GO_CMD'];
+  const onPath = findOnPath('etcd');
+  let go: readonly string[] | null = null;
+  if (explicit !== undefined) go = split(explicit);
+  else if (onPath !== null && (await versionOf(onPath)).startsWith('3.7.')) go = [onPath];
+  else go = [await builtReference('etcd')].filter((path) => path !== null);
+  if (go.length === 0) go = onPath === null ? null : [onPath];
+  return { node: nodeCommand(), go, ctls: await findCtls() };
+}
+
+/** Every etcdctl to drive the servers with, the oldest first. */
+async function findCtls(): Promise<readonly Ctl[]> {
+  const explicit = process.env['ETCDCTL_CMDS'];
+  const candidates =
+    explicit === undefined
+      ? [findOnPath('etcdctl'), await builtReference('etcdctl')]
+      : explicit.split(delimiter);
+  const found = new Map<string, Ctl>();
+  for (const path of candidates) {
+    if (path === null) continue;
+    const version = await versionOf(path);
+    if (!found.has(version)) found.set(version, { path, version });
+  }
+  return [...found.values()];
+}
+
+async function versionOf(path: string): Promise<string> {
+  const argument = path.endsWith('ctl') ? 'version' : '--version';
+  const env = { PATH: process.env['PATH'] ?? '', ETCDCTL_API: '3' };
+  const { stdout } = await run(path, [argument], { env });
+  return /version: (\S+)/i.exec(stdout)?.[1] ?? 'unknown';
+}
+
+function findOnPath(name: string): string | null {
+  for (const dir of (process.env['PATH'] ?? '').split(delimiter)) {
+    const path = join(dir, name);
+    if (dir !== '' && existsSync(path)) return path;
+  }
+  return null;
+}
+
+/** Builds both programs at once; answers null when Go or the module proxy is missing. */
+async function builtReference(program: 'etcd' | 'etcdctl'): Promise<string | null> {
+  const path = join(BUILD_DIR, program);
+  if (existsSync(path)) return path;
+  if (findOnPath('go') === null) return null;
+  const work = await mkdtemp(join(tmpdir(), 'etcd-build-'));
+  try {
+    const server = 'go.etcd.io/etcd/server/v3';
+    const ctl = 'go.etcd.io/etcd/etcdctl/v3';
+    const env = { ...process.env, GOFLAGS: '-mod=mod -buildvcs=false', CGO_ENABLED: '0' };
+    const options = { cwd: work, env, maxBuffer: 1 << 24 };
+    await writeFile(join(work, 'go.mod'), 'module etcdreference\n\ngo 1.25\n');
+    const at = `@v${REFERENCE_VERSION}`;
+    await run('go', ['get', `${server}${at}`, `${ctl}${at}`], options);
+    await run('go', ['build', '-o', 'etcd', server], options);
+    await run('go', ['build', '-o', 'etcdctl', ctl], options);
+    // Renamed one by one into place, so that an interrupted build is never taken for a whole one.
+    await mkdir(BUILD_DIR, { recursive: true });
+    await rename(join(work, 'etcdctl'), join(BUILD_DIR, 'etcdctl'));
+    await rename(join(work, 'etcd'), join(BUILD_DIR, 'etcd'));
+    return path;
+  } catch (error) {
+    console.warn(`no etcd ${REFERENCE_VERSION} could be built: ${String(error).slice(0, 400)}`);
+    return null;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+function split(command: string): readonly string[] {
+  return command.split(' ').filter((part) => part !== '');
+}
