@@ -43,6 +43,14 @@ export const limits = {
   flushIntervalMs: 100,
   /** Bytes of one WAL segment (etcd: SegmentSizeBytes). */
   walSegmentBytes: 64_000_000,
+  /** Bytes of zeros written ahead of the WAL's head in one go, so that appends find space. */
+  walReserveBytes: 1 * MIB,
+  /** Bytes of a WAL append's buffer kept for the next one. */
+  walBufferBytesKept: 4 * MIB,
+  /** Largest WAL append, bytes, that may be synced in the event loop instead of the thread pool. */
+  walLoopSyncBytesMax: 4 * KIB,
+  /** Milliseconds that a sync may take on average for the event loop to be held up by one. */
+  walLoopSyncMsMax: 0.5,
   /** Largest lease TTL, seconds. */
   leaseTtlSecondsMax: 9_000_000_000,
   /** Leases revoked by expiry in one check, which runs every 500 ms. */
@@ -71,6 +79,10 @@ export const limits = {
   scanPageRowsMax: 2000,
   /** Bytes that one step of a long scan aims at. */
   scanPageBytes: 1 * MIB,
+  /** Members, present and removed, that are read back at start. */
+  membersMax: 10_000,
+  /** Alarms that are read back at start: two per member. */
+  alarmsMax: 20_000,
   /** Nesting of Txn inside Txn; --max-txn-ops bounds it too, this bounds recursion. */
   txnDepthMax: 128,
   /** Bytes of one JSON request body beyond --max-request-bytes (base64 grows by a third). */

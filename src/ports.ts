@@ -49,6 +49,8 @@ export interface DiskFile {
   write(offset: number, bytes: Uint8Array): void;
   /** After this resolves, everything written before the call survives a power loss. */
   sync(): Promise<void>;
+  /** `sync` that holds up the caller: for the small and fast cases where a thread costs more. */
+  syncNow(): void;
   truncate(size: number): Promise<void>;
   /** Makes later writes below `size` cheap to sync by reserving (zeroed) space for them. */
   allocate(size: number): Promise<void>;

@@ -1,0 +1,228 @@
+/**
+ * Applies committed entries to the replicated state: the store, leases, alarms, membership and the
+ * cluster version. One entry at a time, synchronously, without clock or randomness, so every member
+ * reaches the same state and the same verdict.
+ *
+ * Expected refusals are outcomes, not exceptions. An entry that cannot be understood ends the
+ * member: skipping it would let its state drift away from the others'.
+ */
+
+import { assert } from '../assert.ts';
+import { buckets, metaRows, rowKey } from '../buckets.ts';
+import { AlarmType, decodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';
+import { decodeConfChange } from '../codec/raftpb.ts';
+import { decode } from '../codec/wire.ts';
+import { EtcdError, errors } from '../errors.ts';
+import type { Lessor } from '../lease/lessor.ts';
+import type { KvStore } from '../mvcc/store.ts';
+import type { WatchHub } from '../mvcc/watch-hub.ts';
+import type { Rows } from '../ports.ts';
+import type { ConfChange, ConfState, Entry } from '../raft/messages.ts';
+import { EMPTY_KEY, type Index, type LeaseId, type Term } from '../types.ts';
+import { u64Key } from '../u64.ts';
+import type { Alarms } from './alarms.ts';
+import { leaseGrantCost, putCost, txnCost } from './cost.ts';
+import type { Members } from './members.ts';
+import type { AlarmOutcome, Command, Result } from './outcome.ts';
+import { applyDeleteRange, applyPut, applyTxn, finish } from './txn.ts';
+
+/** What one entry did. */
+export interface Applied {
+  /** `null` for entries that nobody proposed through a request id. */
+  readonly requestId: bigint | null;
+  readonly result: Result;
+  /** Set for membership entries; `nodeId` is `null` when validation refused the change. */
+  readonly confChange: ConfChange | null;
+}
+
+export interface StateMachineParts {
+  readonly rows: Rows;
+  readonly store: KvStore;
+  readonly lessor: Lessor;
+  readonly hub: WatchHub;
+  readonly alarms: Alarms;
+  readonly members: Members;
+  readonly appliedIndex: Index;
+  readonly appliedTerm: Term;
+  readonly clusterVersion: string;
+}
+
+const clusterVersionRow = rowKey(buckets.cluster, 'clusterVersion');
+
+export class StateMachine {
+  readonly rows: Rows;
+  readonly store: KvStore;
+  readonly lessor: Lessor;
+  readonly hub: WatchHub;
+  readonly alarms: Alarms;
+  readonly members: Members;
+  #appliedIndex: Index;
+  #appliedTerm: Term;
+  #clusterVersion: string;
+  #space: (cost: number) => boolean;
+
+  /** `space` says whether this member has room for that many more bytes (a local matter). */
+  constructor(parts: StateMachineParts, space: (cost: number) => boolean) {
+    this.rows = parts.rows;
+    this.store = parts.store;
+    this.lessor = parts.lessor;
+    this.hub = parts.hub;
+    this.alarms = parts.alarms;
+    this.members = parts.members;
+    this.#appliedIndex = parts.appliedIndex;
+    this.#appliedTerm = parts.appliedTerm;
+    this.#clusterVersion = parts.clusterVersion;
+    this.#space = space;
+  }
+
+  get appliedIndex(): Index {
+    return this.#appliedIndex;
+  }
+
+  get appliedTerm(): Term {
+    return this.#appliedTerm;
+  }
+
+  /** Empty until the first leader has decided it. */
+  get clusterVersion(): string {
+    return this.#clusterVersion;
+  }
+
+  apply(entry: Entry): Applied {
+    assert(entry.index === this.#appliedIndex + 1, 'entries are applied without gaps');
+    this.#appliedIndex = entry.index;
+    this.#appliedTerm = entry.term;
+    if (entry.type === 'conf-change') return this.#applyMembership(entry);
+    assert(entry.type === 'normal', 'joint changes arrive only where all members are ours');
+    if (entry.data.length === 0) return { requestId: null, result: null, confChange: null };
+    const { header, request } = decode(decodeInternalRaftRequest, entry.data);
+    assert(header !== null && request !== null, 'an entry holds a header and a request');
+    return { requestId: header.id, result: this.#admitAndRun(request), confChange: null };
+  }
+
+  /** The rows that make the applied position durable together with what it produced. */
+  positionRows(confState: ConfState): { key: ReturnType<typeof rowKey>; value: Uint8Array }[] {
+    return [
+      { key: metaRows.consistentIndex, value: Buffer.from(u64Key(this.#appliedIndex), 'latin1') },
+      { key: metaRows.term, value: Buffer.from(u64Key(this.#appliedTerm), 'latin1') },
+      { key: metaRows.confState, value: Buffer.from(confStateJson(confState)) },
+    ];
+  }
+
+  // etcd: corrupt before no-space before quota; each refuses only its own requests.
+  #admitAndRun(command: Command): Result {
+    if (changesData(command) && this.alarms.has(AlarmType.CORRUPT)) return errors.corrupt;
+    const cost = costOf(command);
+    if (cost > 0 && this.alarms.has(AlarmType.NOSPACE)) return errors.noSpace;
+    const fits = cost === 0 || this.#space(cost);
+    const result = this.#run(command);
+    // etcd: a request that crosses the quota is applied all the same, so that members whose files
+    // differ in size do not drift apart; its client is told that there is no space.
+    return fits || result instanceof EtcdError ? result : errors.noSpace;
+  }
+
+  #run(command: Command): Result {
+    switch (command.case) {
+      case 'put':
+        return applyPut(command.value, this);
+      case 'deleteRange':
+        return applyDeleteRange(command.value, this);
+      case 'txn':
+        return applyTxn(command.value, this, { readOnly: false });
+      case 'compaction':
+        return this.store.compact(command.value.revision) ?? { revision: this.store.revision };
+      case 'leaseGrant': {
+        const granted = this.lessor.grant(command.value.id, command.value.ttl);
+        if (granted instanceof EtcdError) return granted;
+        return { id: command.value.id, ttlSeconds: granted.ttlSeconds };
+      }
+      case 'leaseRevoke':
+        return this.#revoke(command.value.id);
+      case 'leaseCheckpoint':
+        for (const { id, remainingTtl } of command.value.checkpoints) {
+          this.lessor.checkpoint(id, remainingTtl);
+        }
+        return null;
+      case 'alarm':
+        return this.#alarm(command.value);
+      case 'clusterVersionSet':
+        this.#clusterVersion = command.value.ver;
+        this.rows.put(clusterVersionRow, Buffer.from(command.value.ver));
+        return null;
+      case 'clusterMemberAttrSet': {
+        const { memberId, memberAttributes } = command.value;
+        if (memberAttributes !== null) {
+          this.members.publish(memberId, memberAttributes.name, memberAttributes.clientUrls);
+        }
+        return null;
+      }
+      case 'range':
+      case 'downgradeVersionTest':
+        return null;
+      default:
+        throw new Error(`cannot apply a ${command.case} entry`);
+    }
+  }
+
+  #revoke(id: LeaseId): EtcdError | null {
+    const keys = this.lessor.revoke(id);
+    if (keys instanceof EtcdError) return keys;
+    if (keys.length === 0) return null;
+    const write = this.store.write();
+    for (const key of keys) write.deleteRange(key, EMPTY_KEY);
+    finish(write, this.hub);
+    return null;
+  }
+
+  #alarm(request: Parameters<Alarms['apply']>[0]): AlarmOutcome {
+    return { alarms: this.alarms.apply(request) };
+  }
+
+  #applyMembership(entry: Entry): Applied {
+    const change = decodeConfChange(entry.data);
+    const refused = this.members.validate(change);
+    if (refused === null) this.members.apply(change);
+    return {
+      requestId: change.id,
+      result: refused,
+      confChange: refused === null ? change : { ...change, nodeId: null },
+    };
+  }
+}
+
+function changesData(command: Command): boolean {
+  switch (command.case) {
+    case 'put':
+    case 'deleteRange':
+    case 'txn':
+    case 'compaction':
+    case 'leaseGrant':
+    case 'leaseRevoke':
+      return true;
+    default:
+      return false;
+  }
+}
+
+function costOf(command: Command): number {
+  switch (command.case) {
+    case 'put':
+      return putCost(command.value);
+    case 'txn':
+      return txnCost(command.value);
+    case 'leaseGrant':
+      return leaseGrantCost(command.value);
+    default:
+      return 0;
+  }
+}
+
+export function confStateJson(state: ConfState): string {
+  const ids = (list: ConfState['voters']): string => `[${list.join(',')}]`;
+  const parts = [`"voters":${ids(state.voters)}`];
+  if (state.learners.length > 0) parts.push(`"learners":${ids(state.learners)}`);
+  if (state.votersOutgoing.length > 0) parts.push(`"voters_outgoing":${ids(state.votersOutgoing)}`);
+  if (state.learnersNext.length > 0) parts.push(`"learners_next":${ids(state.learnersNext)}`);
+  parts.push(`"auto_leave":${state.autoLeave}`);
+  return `{${parts.join(',')}}`;
+}

@@ -1,0 +1,75 @@
+/**
+ * The backend quota, as a client meets it: a request that would not fit is refused before anything
+ * else is looked at, and raises the NOSPACE alarm for this member.
+ *
+ * Sizes are logical (bytes of rows, in etcd's pages), so that they do not depend on when LevelDB
+ * tidies up. As in etcd the size only grows until a defragmentation; compaction frees "in use".
+ */
+
+import { AlarmAction, AlarmType } from '../codec/gen/etcdserverpb.ts';
+import { errors } from '../errors.ts';
+import type { Replica } from '../replica/replica.ts';
+
+const PAGE_BYTES = 4096;
+/** etcd: an empty database: two meta pages, the root and two more. */
+const EMPTY_BYTES = 5 * PAGE_BYTES;
+
+export const DEFAULT_QUOTA_BYTES = 2 * 1024 * 1024 * 1024;
+
+function pages(bytes: number): number {
+  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
+}
+
+export class DatabaseSize {
+  readonly #liveBytes: () => number;
+  #highWater = 0;
+
+  constructor(liveBytes: () => number) {
+    this.#liveBytes = liveBytes;
+  }
+
+  get inUse(): number {
+    return EMPTY_BYTES + pages(this.#liveBytes());
+  }
+
+  get total(): number {
+    this.#highWater = Math.max(this.#highWater, this.inUse);
+    return this.#highWater;
+  }
+
+  defragmented(): void {
+    this.#highWater = 0;
+  }
+}
+
+export class Space {
+  readonly #replica: Replica;
+  readonly #size: DatabaseSize;
+  /** `null`: no quota. */
+  readonly quotaBytes: number | null;
+
+  constructor(replica: Replica, size: DatabaseSize, quotaFlag: number) {
+    this.#replica = replica;
+    this.#size = size;
+    this.quotaBytes = quotaFlag < 0 ? null : quotaFlag === 0 ? DEFAULT_QUOTA_BYTES : quotaFlag;
+  }
+
+  /** Rejects with `noSpace` when `cost` more bytes would reach the quota. */
+  reserve(cost: number): Promise<void> | undefined {
+    if (cost === 0 || fits(this.#size, this.quotaBytes, cost)) return undefined;
+    return this.#raiseAlarm();
+  }
+
+  async #raiseAlarm(): Promise<void> {
+    await this.#replica.propose('alarm', {
+      action: AlarmAction.ACTIVATE,
+      memberId: this.#replica.memberId,
+      alarm: AlarmType.NOSPACE,
+    });
+    throw errors.noSpace;
+  }
+}
+
+export function fits(size: DatabaseSize, quotaBytes: number | null, cost: number): boolean {
+  return quotaBytes === null || size.total + cost < quotaBytes;
+}

@@ -1,0 +1,330 @@
+/**
+ * The Watch service: many watches on one stream, each a watcher of the hub under an id.
+ *
+ * What is particular to a client lives here: ids, filters, previous values, fragments, progress and
+ * the form of the answers (etcd's `v3rpc/watch.go` and `mvcc/watcher.go`).
+ */
+
+import {
+  decodeWatchRequest,
+  encodeWatchResponse,
+  FilterType,
+  type ResponseHeader,
+  type WatchCancelRequest,
+  type WatchCreateRequest,
+  type WatchRequest,
+  type WatchResponse,
+} from '../codec/gen/etcdserverpb.ts';
+import { EventType } from '../codec/gen/mvccpb.ts';
+import { Writer } from '../codec/wire.ts';
+import { errors } from '../errors.ts';
+import { limits } from '../limits.ts';
+import type { Event } from '../mvcc/event.ts';
+import { FROM_KEY } from '../mvcc/key-range.ts';
+import type { KvStore } from '../mvcc/store.ts';
+import type { Watcher, WatchHub, WatchSink } from '../mvcc/watch-hub.ts';
+import type { Random } from '../ports.ts';
+import type { Revision } from '../types.ts';
+import { bidi, type Input, type Method, type Output } from './rpc.ts';
+
+export interface WatchDeps {
+  readonly store: KvStore;
+  readonly hub: WatchHub;
+  readonly random: Random;
+  readonly requestBytesMax: number;
+  readonly progressIntervalMs: number;
+  readonly header: (revision: Revision) => ResponseHeader;
+}
+
+export interface WatchService {
+  readonly methods: readonly Method[];
+  readonly streamCount: number;
+  /** Called often with the time in milliseconds; sends the progress that is due. */
+  tick(nowMs: number): void;
+}
+
+/** etcd: the id in answers that concern no watch, or all of them. */
+const NO_WATCH_ID = -1;
+
+interface Watch {
+  readonly id: number;
+  readonly watcher: Watcher;
+  readonly wantsPut: boolean;
+  readonly wantsDelete: boolean;
+  readonly prevKv: boolean;
+  readonly fragment: boolean;
+  readonly progressNotify: boolean;
+  /** Nothing was sent since the last tick of the progress timer. */
+  quiet: boolean;
+}
+
+export function createWatch(deps: WatchDeps): WatchService {
+  const streams = new Set<WatchStream>();
+  return {
+    methods: [
+      bidi(
+        'etcdserverpb.Watch',
+        'Watch',
+        { decode: decodeWatchRequest, encode: encodeWatchResponse },
+        (_caller, output) => {
+          const stream = new WatchStream(deps, output, () => streams.delete(stream));
+          streams.add(stream);
+          return stream;
+        },
+      ),
+    ],
+    get streamCount() {
+      return streams.size;
+    },
+    tick(nowMs) {
+      for (const stream of streams) stream.tick(nowMs);
+    },
+  };
+}
+
+class WatchStream implements Input<WatchRequest>, WatchSink {
+  readonly #deps: WatchDeps;
+  readonly #output: Output<WatchResponse>;
+  readonly #onClose: () => void;
+  readonly #watches = new Map<number, Watch>();
+  readonly #byWatcher = new Map<Watcher, Watch>();
+  readonly #blocked = new Set<Watcher>();
+  readonly #progressPeriodMs: number;
+  #nextId = 0;
+  #nextProgressMs: number | null = null;
+  #waitsForDrain = false;
+
+  constructor(deps: WatchDeps, output: Output<WatchResponse>, onClose: () => void) {
+    this.#deps = deps;
+    this.#output = output;
+    this.#onClose = onClose;
+    // etcd: up to a tenth is added, so that streams do not all report at once.
+    const jitterMs = Math.max(1, Math.floor(deps.progressIntervalMs / 10));
+    this.#progressPeriodMs = deps.progressIntervalMs + deps.random.below(jitterMs);
+  }
+
+  message({ requestUnion }: WatchRequest): void {
+    switch (requestUnion?.case) {
+      case 'createRequest':
+        return this.#create(requestUnion.value);
+      case 'cancelRequest':
+        return this.#cancel(requestUnion.value);
+      case 'progressRequest':
+        return this.#progress();
+      default:
+        return;
+    }
+  }
+
+  /** etcd: the end of the requests does not end the watches. */
+  halfClose(): void {}
+
+  close(): void {
+    for (const { watcher } of this.#watches.values()) this.#deps.hub.cancel(watcher);
+    this.#watches.clear();
+    this.#byWatcher.clear();
+    this.#onClose();
+  }
+
+  deliver(watcher: Watcher, events: readonly Event[], revision: Revision): boolean {
+    const watch = this.#byWatcher.get(watcher);
+    if (watch === undefined) return true;
+    if (this.#output.bufferedBytes > limits.watchBytesBufferedMax) {
+      this.#blocked.add(watcher);
+      this.#resumeOnDrain();
+      return false;
+    }
+    const encoded: Uint8Array[] = [];
+    for (const event of events) {
+      const wanted = event.type === 'put' ? watch.wantsPut : watch.wantsDelete;
+      if (wanted) encoded.push(this.#encodeEvent(event, watch.prevKv));
+    }
+    if (encoded.length === 0) return true;
+    watch.quiet = false;
+    this.#sendEvents(watch, encoded, revision);
+    return true;
+  }
+
+  compacted(watcher: Watcher, compactRevision: Revision): void {
+    const watch = this.#byWatcher.get(watcher);
+    if (watch === undefined) return;
+    this.#byWatcher.delete(watcher);
+    // etcd: the id stays taken until the client cancels it, and the header's revision is 0.
+    this.#send({
+      header: this.#deps.header(0),
+      watchId: watch.id,
+      canceled: true,
+      compactRevision,
+    });
+  }
+
+  tick(nowMs: number): void {
+    this.#nextProgressMs ??= nowMs + this.#progressPeriodMs;
+    if (nowMs < this.#nextProgressMs) return;
+    this.#nextProgressMs = nowMs + this.#progressPeriodMs;
+    for (const watch of this.#watches.values()) {
+      if (!watch.progressNotify) continue;
+      if (watch.quiet && watch.watcher.state === 'live') {
+        this.#send({ header: this.#header(), watchId: watch.id });
+      }
+      watch.quiet = true;
+    }
+  }
+
+  #create(request: WatchCreateRequest): void {
+    // etcd: an empty key is the lowest one.
+    const key = request.key === '' ? FROM_KEY : request.key;
+    if (request.startRevision < 0) return this.#refuse(errors.compacted.message);
+    const { rangeEnd } = request;
+    if (rangeEnd !== '' && rangeEnd !== FROM_KEY && key >= rangeEnd) {
+      return this.#refuse('mvcc: watcher range is empty');
+    }
+    const id = this.#takeId(request.watchId);
+    if (id === null) return this.#refuse('mvcc: duplicate watch ID provided on the WatchStream');
+    this.#send({ header: this.#header(), watchId: id, created: true });
+    const watch: Watch = {
+      id,
+      watcher: this.#deps.hub.watch(key, rangeEnd, request.startRevision, this),
+      wantsPut: !request.filters.includes(FilterType.NOPUT),
+      wantsDelete: !request.filters.includes(FilterType.NODELETE),
+      prevKv: request.prevKv,
+      fragment: request.fragment,
+      progressNotify: request.progressNotify,
+      quiet: true,
+    };
+    this.#watches.set(id, watch);
+    this.#byWatcher.set(watch.watcher, watch);
+  }
+
+  /** `null`: taken, or no room. 0 asks for the lowest free id. */
+  #takeId(wanted: number): number | null {
+    if (this.#watches.size >= limits.watchesPerStreamMax) return null;
+    if (wanted !== 0) return this.#watches.has(wanted) ? null : wanted;
+    while (this.#watches.has(this.#nextId)) this.#nextId++;
+    return this.#nextId++;
+  }
+
+  #refuse(reason: string): void {
+    this.#send({
+      header: this.#header(),
+      watchId: NO_WATCH_ID,
+      created: true,
+      canceled: true,
+      cancelReason: reason,
+    });
+  }
+
+  /** etcd: cancelling an unknown id is not answered. */
+  #cancel({ watchId }: WatchCancelRequest): void {
+    const watch = this.#watches.get(watchId);
+    if (watch === undefined) return;
+    this.#deps.hub.cancel(watch.watcher);
+    this.#watches.delete(watchId);
+    this.#byWatcher.delete(watch.watcher);
+    this.#blocked.delete(watch.watcher);
+    this.#send({ header: this.#header(), watchId, canceled: true });
+  }
+
+  /** etcd: answered only when every watch of the stream has seen everything up to now. */
+  #progress(): void {
+    if (this.#watches.size === 0) return;
+    const { revision } = this.#deps.store;
+    for (const { watcher } of this.#watches.values()) {
+      if (watcher.state !== 'live' || watcher.nextRevision > revision + 1) return;
+    }
+    this.#send({ header: this.#header(), watchId: NO_WATCH_ID });
+  }
+
+  #sendEvents(watch: Watch, events: readonly Uint8Array[], revision: Revision): void {
+    const header = this.#deps.header(revision);
+    const bytesMax = this.#deps.requestBytesMax + limits.grpcOverheadBytes;
+    if (!watch.fragment || events.length < 2 || totalBytes(events) < bytesMax) {
+      this.#send({ header, watchId: watch.id, events });
+      return;
+    }
+    let piece: Uint8Array[] = [];
+    let bytes = 0;
+    for (const event of events) {
+      if (piece.length > 0 && bytes + event.length >= bytesMax) {
+        this.#send({ header, watchId: watch.id, events: piece, fragment: true });
+        piece = [];
+        bytes = 0;
+      }
+      piece.push(event);
+      bytes += event.length;
+    }
+    this.#send({ header, watchId: watch.id, events: piece });
+  }
+
+  #encodeEvent(event: Event, wantsPrevKv: boolean): Uint8Array {
+    if (!wantsPrevKv || (event.type === 'put' && event.createRevision === event.revision)) {
+      return sharedEvent(event);
+    }
+    return encodeEvent(event, this.#deps.store.at(event.key, event.revision - 1));
+  }
+
+  #header(): ResponseHeader {
+    return this.#deps.header(this.#deps.store.revision);
+  }
+
+  #send(response: Partial<WatchResponse>): void {
+    this.#output.send({ ...EMPTY_RESPONSE, ...response });
+  }
+
+  #resumeOnDrain(): void {
+    if (this.#waitsForDrain) return;
+    this.#waitsForDrain = true;
+    this.#output.onDrain(() => {
+      this.#waitsForDrain = false;
+      const blocked = [...this.#blocked];
+      this.#blocked.clear();
+      for (const watcher of blocked) this.#deps.hub.resume(watcher);
+    });
+  }
+}
+
+const EMPTY_RESPONSE: WatchResponse = {
+  header: null,
+  watchId: 0,
+  created: false,
+  canceled: false,
+  compactRevision: 0,
+  cancelReason: '',
+  fragment: false,
+  events: [],
+};
+
+function totalBytes(events: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const event of events) bytes += event.length;
+  return bytes;
+}
+
+const eventWriter = new Writer();
+const sharedEvents = new WeakMap<Event, Uint8Array>();
+
+/** The wire form of an event without its previous value, encoded once for all watchers. */
+function sharedEvent(event: Event): Uint8Array {
+  let bytes = sharedEvents.get(event);
+  if (bytes === undefined) {
+    bytes = encodeEvent(event, null);
+    sharedEvents.set(event, bytes);
+  }
+  return bytes;
+}
+
+/** `mvccpb.Event`: type 1, kv 2, prev_kv 3. */
+function encodeEvent(event: Event, prevKv: Uint8Array | null): Uint8Array {
+  const w = eventWriter.reset();
+  if (event.type === 'delete') {
+    w.uint32(8);
+    w.uint32(EventType.DELETE);
+  }
+  w.uint32(18);
+  w.bytes(event.kv);
+  if (prevKv !== null) {
+    w.uint32(26);
+    w.bytes(prevKv);
+  }
+  return w.finish();
+}
