@@ -11,6 +11,7 @@ import {
   EMPTY_BYTES,
   EMPTY_KEY,
   type Key,
+  keyFromBytes,
   type LeaseId,
   NO_LEASE,
   type Revision,
@@ -146,6 +147,11 @@ function readKeyValue(reader: Reader): KeyValue {
 }
 
 export function keyOf(encoded: EncodedKeyValue): Key {
+  const length = encoded[1];
+  // Canonical bytes begin with the key, and most keys have a length of one byte.
+  if (encoded[0] === TAG_KEY && length !== undefined && length < 0x80) {
+    return keyFromBytes(encoded.subarray(2, 2 + length));
+  }
   return find(encoded, TAG_KEY, (reader) => reader.key(), EMPTY_KEY);
 }
 

@@ -116,8 +116,12 @@ export class Compactor {
     for (let job = this.#jobs[0]; job !== undefined && !signal.aborted; job = this.#jobs[0]) {
       const kept = await this.#trimIndex(job.revision, signal);
       const hasher = this.#hasher(job, kept);
-      if (!(await this.#deleteRows(job, hasher, { pause, signal }))) return;
-      this.#finish(job, hasher.sum());
+      if (!(await this.#deleteRows(job, hasher, { pause, signal }))) {
+        // The next run no longer meets all the rows that the hash covers.
+        this.#jobs[0] = { ...job, keepHash: false };
+        return;
+      }
+      this.#finish(job, hasher);
     }
   }
 
@@ -144,7 +148,8 @@ export class Compactor {
     return kept;
   }
 
-  #hasher(job: CompactionJob, kept: boolean): Hasher {
+  #hasher(job: CompactionJob, kept: boolean): Hasher | null {
+    if (!job.keepHash) return null;
     return newHasher({
       revision: job.revision,
       compactRevision: job.previous,
@@ -158,7 +163,11 @@ export class Compactor {
   }
 
   /** Whether it came to the end. */
-  async #deleteRows(job: CompactionJob, hasher: Hasher, run: CompactionRun): Promise<boolean> {
+  async #deleteRows(
+    job: CompactionJob,
+    hasher: Hasher | null,
+    run: CompactionRun,
+  ): Promise<boolean> {
     const { rows, exclusive, batchRowsMax } = this.#deps;
     const pager = pagesOf(rows, {
       from: buckets.key.letter as RowKey,
@@ -177,17 +186,19 @@ export class Compactor {
     return false;
   }
 
-  #deleteUnlessKept(row: Row, hasher: Hasher): void {
-    hasher.add(row);
-    const { main, sub } = parseRecordKey(row.key);
-    if (!this.#isKept(main, sub, keyOf(row.value))) this.#deps.rows.delete(row.key);
+  #deleteUnlessKept(row: Row, hasher: Hasher | null): void {
+    const record = parseRecordKey(row.key);
+    hasher?.add(row, record);
+    if (!this.#isKept(record.main, record.sub, keyOf(row.value))) this.#deps.rows.delete(row.key);
   }
 
-  #finish(job: CompactionJob, hash: number): void {
+  #finish(job: CompactionJob, hasher: Hasher | null): void {
     const { rows, hashes } = this.#deps;
-    const { revision, previous, keepHash } = job;
+    const { revision, previous } = job;
     rows.put(metaRows.finishedCompactRev, encodeRevisionMark(revision));
-    if (keepHash) hashes.add({ hash, revision, compactRevision: previous });
+    if (hasher !== null) {
+      hashes.add({ hash: hasher.sum(), revision, compactRevision: previous });
+    }
     this.#finished = revision;
     this.#jobs.shift();
     for (const waiter of this.#waiters) {

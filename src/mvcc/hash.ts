@@ -9,7 +9,7 @@ import type { EncodedKeyValue } from '../codec/key-value.ts';
 import { crc32c } from '../crc32c.ts';
 import type { Row } from '../ports.ts';
 import type { Revision } from '../types.ts';
-import { parseRecordKey } from './record.ts';
+import type { RecordKey } from './record.ts';
 
 /** Compaction hashes kept in memory. */
 const HASHES_MAX = 10;
@@ -37,8 +37,8 @@ export interface HasherOptions {
 }
 
 export interface Hasher {
-  /** Rows of bucket `key`, in order. */
-  add(row: Row): void;
+  /** Rows of bucket `key`, in order, with their parsed keys. */
+  add(row: Row, record: RecordKey): void;
   sum(): number;
 }
 
@@ -46,8 +46,7 @@ export function newHasher({ revision, compactRevision, keeps }: HasherOptions): 
   const scratch = Buffer.alloc(18);
   let crc = SEED;
   return {
-    add(row) {
-      const { main, sub, tombstone } = parseRecordKey(row.key);
+    add(row, { main, sub, tombstone }) {
       if (main > revision) return;
       if (main <= compactRevision && keeps !== null && !keeps(main, sub, row.value)) return;
       // etcd: older versions delete the tombstone at the compacted revision, newer ones keep it;

@@ -10,7 +10,7 @@ export const FROM_KEY = '\x00' as Key;
 export interface KeyBounds {
   readonly from: Key;
   /** Exclusive; null when unbounded. */
-  readonly to: string | null;
+  readonly to: Key | null;
 }
 
 export function isSingleKey(rangeEnd: Key): boolean {

@@ -112,7 +112,7 @@ export interface RangeRead {
   readonly plain: boolean;
   /** Known from the beginning when the range is read at the current revision. */
   readonly total: number | null;
-  readonly to: string | null;
+  readonly to: Key | null;
   from: Key;
   counted: number;
   fetched: number;

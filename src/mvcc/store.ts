@@ -276,7 +276,7 @@ export class KvStore {
     });
     const pager = this.#keyPager();
     for (let page = await pager.next(); page.length > 0; page = await pager.next()) {
-      for (const row of page) hasher.add(row);
+      for (const row of page) hasher.add(row, parseRecordKey(row.key));
       await this.#breathe();
     }
     // A compaction above the hashed revision may have taken what `keeps` needs from the index.
@@ -342,14 +342,20 @@ async function buildIndex(rows: Rows, breathe: () => Promise<void>): Promise<Ind
   return { tree, revision };
 }
 
+function intern(leases: Map<LeaseId, LeaseId>, lease: LeaseId): LeaseId {
+  const known = leases.get(lease);
+  if (known !== undefined) return known;
+  leases.set(lease, lease);
+  return lease;
+}
+
 /** Returns the main revision of the row. */
 function addToIndex(tree: Tree<KeyEntry>, leases: Map<LeaseId, LeaseId>, row: Row): Revision {
   const { main, sub, tombstone } = parseRecordKey(row.key);
   const kv = decodeKeyValue(row.value);
   const entry = tree.get(kv.key);
   const wasLive = entry !== null && isLive(entry);
-  const lease = leases.get(kv.lease) ?? kv.lease;
-  leases.set(lease, lease);
+  const lease = kv.lease === NO_LEASE ? NO_LEASE : intern(leases, kv.lease);
   if (entry === null) {
     // A history that begins with a tombstone: compaction has taken what was before it.
     const version = tombstone ? 0 : kv.version;
