@@ -55,6 +55,10 @@ export const limits = {
   leaseTtlSecondsMax: 9_000_000_000,
   /** Leases revoked by expiry in one check, which runs every 500 ms. */
   leaseExpiriesPerCheckMax: 500,
+  /** Leases from which on a promotion spreads their expiries (etcd: the revoke rate). */
+  leasesSpreadMin: 1000,
+  /** Leases that expire per second after a promotion has spread them. */
+  leaseSpreadPerSecond: 750,
   /** Expiry revocations in flight. */
   leaseRevokesInflightMax: 16,
   /** Responses buffered for one watch stream before its watchers fall to catching up. */
