@@ -16,7 +16,7 @@
 import { assert } from '../assert.ts';
 import { buckets } from '../buckets.ts';
 import { limits } from '../limits.ts';
-import type { Engine, Row, RowRange, Rows, RowWrite } from '../ports.ts';
+import type { Engine, Row, RowRange, RowWrite, StagedRows } from '../ports.ts';
 import type { RowKey } from '../types.ts';
 import { readU64BE, writeU64BE } from '../u64.ts';
 import { RowCache } from './row-cache.ts';
@@ -36,7 +36,7 @@ const FIRST_ROW = '"' as RowKey;
 const ROWS_END = '\u00ff' as RowKey;
 const NO_ROWS: Staged = new Map();
 
-export class RowTable implements Rows {
+export class RowTable implements StagedRows {
   readonly #engine: Engine;
   readonly #cache: RowCache;
   readonly #appendOnly: number;
@@ -68,13 +68,8 @@ export class RowTable implements Rows {
     return this.#staged.size;
   }
 
-  /** Bytes of the rows waiting for the next flush. */
+  /** Bytes held in memory because the engine does not have them yet: waiting and in flight. */
   get stagedBytes(): number {
-    return this.#stagedBytes;
-  }
-
-  /** Bytes held in memory because the engine does not have them yet: staged and in flight. */
-  get unflushedBytes(): number {
     return this.#stagedBytes + this.#inFlightBytes;
   }
 
