@@ -62,7 +62,7 @@ export interface Prepared {
   readonly json: string;
 }
 
-export function prepare(operation: Operation, via: Via, prng: Prng): Prepared {
+export function prepare(operation: Operation, via: Via, prng: Prng | null): Prepared {
   const { request: type } = method(operation.method);
   const chosen = operation.grpcOnly === true ? 'grpc' : via;
   const bytes = operation.bytes ?? encode(type, operation.request);
