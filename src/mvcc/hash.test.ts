@@ -1,8 +1,9 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryRows } from '../../test/support/memory-rows.ts';
 import { bucketRange, buckets } from '../buckets.ts';
 import { EtcdError, errors } from '../errors.ts';
 import { type Key, keyFromText, NO_LEASE } from '../types.ts';
+import { FROM_KEY } from './key-range.ts';
 import { parseRecordKey } from './record.ts';
 import { KvStore } from './store.ts';
 
@@ -28,6 +29,12 @@ function remove(store: KvStore, key: string): void {
   const txn = store.write();
   txn.deleteRange(k(key), NONE);
   txn.end();
+}
+
+/** `hash/compactRevision`, as a real etcd 3.7.1 gave them. */
+async function asked(store: KvStore, revision: number): Promise<string> {
+  const result = await store.hashKv(revision);
+  return result instanceof EtcdError ? result.message : `${result.hash}/${result.compactRevision}`;
 }
 
 async function compact(store: KvStore, revision: number): Promise<void> {
@@ -151,5 +158,71 @@ describe('hashes computed by compactions', () => {
     await store.runCompaction(noPause, never);
     expect(store.compactionHashes().map((hash) => hash.revision)).toEqual([3]);
     expect(await entries(rows)).toBe('4_0 5_0 6_0');
+  });
+});
+
+describe('corners, worked through with etcd 3.7.1', () => {
+  let rows = new MemoryRows();
+  let store: KvStore;
+
+  beforeEach(async () => {
+    rows = new MemoryRows();
+    store = await KvStore.open(rows);
+  });
+
+  it('compacted to 0: the stale hash is served for the current revision', async () => {
+    await compact(store, 0);
+    put(store, 'a', '1');
+    expect(await asked(store, 0)).toBe('1084519789/-1');
+    expect(await asked(store, 2)).toBe('2587454935/0');
+    put(store, 'a', '2');
+    expect(await asked(store, 0)).toBe('1084519789/-1');
+    expect(await asked(store, 3)).toBe('535221974/0');
+  });
+
+  it('compacted to the deletion of the only key', async () => {
+    put(store, 'a', '1');
+    await compact(store, 2);
+    remove(store, 'a');
+    // No key is left to keep, so nothing is left out.
+    expect(await asked(store, 0)).toBe('3520211144/2');
+    await compact(store, 3);
+    expect(await asked(store, 3)).toBe('3681333679/2');
+    expect(await asked(store, 0)).toBe('1084519789/3');
+    put(store, 'b', '1');
+    expect(await asked(store, 0)).toBe('3584256279/3');
+    store = await KvStore.open(rows);
+    expect(await asked(store, 3)).toBe('1084519789/3');
+    expect(await asked(store, 0)).toBe('3584256279/3');
+  });
+
+  it('every key deleted since the compaction', async () => {
+    put(store, 'a', '1');
+    put(store, 'a', '2');
+    await compact(store, 3);
+    remove(store, 'a');
+    expect(await asked(store, 0)).toBe('573317793/3');
+    expect(await asked(store, 3)).toBe('535221974/-1');
+    store = await KvStore.open(rows);
+    expect(await asked(store, 0)).toBe('573317793/3');
+    expect(await asked(store, 3)).toBe('1483641527/3');
+  });
+
+  it('a key put and deleted under the compacted revision', async () => {
+    put(store, 'a', '1');
+    const txn = store.write();
+    txn.put(k('b'), text('2'), NO_LEASE);
+    txn.deleteRange(k('a'), FROM_KEY);
+    txn.end();
+    expect(await asked(store, 0)).toBe('2621805196/-1');
+    expect(await asked(store, 2)).toBe('2587454935/-1');
+    await compact(store, 3);
+    expect(await asked(store, 3)).toBe('2621805196/-1');
+    expect(await asked(store, 0)).toBe('1084519789/3');
+    put(store, 'b', '2');
+    expect(await asked(store, 0)).toBe('3337853667/3');
+    store = await KvStore.open(rows);
+    expect(await asked(store, 3)).toBe('1084519789/3');
+    expect(await asked(store, 0)).toBe('3337853667/3');
   });
 });

@@ -76,6 +76,10 @@ export class CompactionHashes {
     if (this.#hashes.length > HASHES_MAX) this.#hashes.shift();
   }
 
+  /**
+   * etcd: asked for revision 0, which means the current one, this finds the hash of a compaction to
+   * 0 until ten others have pushed it out.
+   */
   at(revision: Revision): CompactionHash | null {
     return this.#hashes.find((hash) => hash.revision === revision) ?? null;
   }

@@ -26,6 +26,9 @@
  *   C = 6   8  9  10
  *   C = 9   9  10                 createRevision and version of the entry do not change
  *
+ * Where one request deletes a key and puts it again, etcd 3.7.1 compacted to just that revision keeps
+ * the tombstone, deletes the put that readers see, and dies at the next read. Here the put stays.
+ *
  * An entry that is left without revisions leaves the index: C = 6 on a key that was deleted at 5.
  */
 
