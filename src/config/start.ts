@@ -118,8 +118,8 @@ export function clusterText(members: ReadonlyMap<string, readonly string[]>): st
 }
 
 /**
- * The checks of a first start with state `new`. URLs are compared as text; where they differ only in
- * how they name a host, the caller resolves both sides and asks again.
+ * The checks of a first start with state `new`. URLs are compared as text; where they differ only
+ * in how they name a host, the caller resolves both sides and asks again.
  */
 export function bootstrapProblem(config: Settings): string | null {
   const members = initialClusterUrls(config.initialCluster);
