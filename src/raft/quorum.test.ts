@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import type { Index, MemberId } from '../types.ts';
+import { EVERYTHING, jointIndex, jointVote, majorityIndex } from './quorum.ts';
+
+/** Voters 1, 2, ... with what each has acknowledged. */
+function acknowledging(indexes: readonly Index[]): {
+  readonly voters: readonly MemberId[];
+  readonly of: (id: MemberId) => Index;
+} {
+  const voters = indexes.map((_, at) => BigInt(at + 1) as MemberId);
+  return { voters, of: (id) => indexes[Number(id) - 1] ?? 0 };
+}
+
+function ids(...numbers: readonly number[]): readonly MemberId[] {
+  return numbers.map((n) => BigInt(n) as MemberId);
+}
+
+describe('majorityIndex', () => {
+  test.each([
+    [[], EVERYTHING],
+    [[7], 7],
+    [[0, 9], 0],
+    [[5, 9], 5],
+    [[1, 5, 9], 5],
+    [[9, 9, 0], 9],
+    [[0, 0, 9], 0],
+    [[4, 3, 2, 1], 2],
+    [[101, 104, 103, 103, 99], 103],
+    [[5, 5, 5, 1, 1], 5],
+    [[1, 2, 3, 4, 5, 6], 3],
+  ])('of %j is %i', (indexes, expected) => {
+    const { voters, of } = acknowledging(indexes);
+    expect(majorityIndex(voters, of)).toBe(expected);
+  });
+
+  test('is the largest index that a majority has, for all small groups', () => {
+    for (let code = 0; code < 4 ** 5; code++) {
+      const indexes = [0, 1, 2, 3, 4].map((at) => Math.floor(code / 4 ** at) % 4);
+      const { voters, of } = acknowledging(indexes);
+      const index = majorityIndex(voters, of);
+      expect(indexes.filter((i) => i >= index).length).toBeGreaterThanOrEqual(3);
+      expect(indexes.filter((i) => i > index).length).toBeLessThan(3);
+    }
+  });
+});
+
+describe('jointIndex', () => {
+  test.each([
+    // incoming, outgoing, expected; members have acknowledged 10 times their id
+    [[1, 2, 3], [], 20],
+    [[], [1, 2, 3], 20],
+    [[1, 2, 3], [4, 5, 6], 20],
+    [[4, 5, 6], [1, 2, 3], 20],
+    [[1], [6], 10],
+    [[1, 2, 3], [3, 4, 5], 20],
+    [[], [], EVERYTHING],
+  ])('of %j and %j is %i', (incoming, outgoing, expected) => {
+    const index = jointIndex(ids(...incoming), ids(...outgoing), (id) => Number(id) * 10);
+    expect(index).toBe(expected);
+  });
+});
+
+describe('jointVote', () => {
+  const yes = (id: number): [MemberId, boolean] => [BigInt(id) as MemberId, true];
+  const no = (id: number): [MemberId, boolean] => [BigInt(id) as MemberId, false];
+
+  test.each([
+    ['nobody to ask', ids(), ids(), [], 'won'],
+    ['a lone voter, not asked', ids(1), ids(), [], 'pending'],
+    ['a lone voter for', ids(1), ids(), [yes(1)], 'won'],
+    ['a lone voter against', ids(1), ids(), [no(1)], 'lost'],
+    ['one of two for', ids(1, 2), ids(), [yes(1)], 'pending'],
+    ['one of two against', ids(1, 2), ids(), [yes(1), no(2)], 'lost'],
+    ['two of three for', ids(1, 2, 3), ids(), [yes(1), yes(3)], 'won'],
+    ['two of three against', ids(1, 2, 3), ids(), [no(1), no(3)], 'lost'],
+    ['one each of three', ids(1, 2, 3), ids(), [yes(1), no(3)], 'pending'],
+    ['two of four for', ids(1, 2, 3, 4), ids(), [yes(1), yes(3)], 'pending'],
+    ['two of four against', ids(1, 2, 3, 4), ids(), [no(1), no(3)], 'lost'],
+    ['a vote of a stranger', ids(1, 2, 3), ids(), [yes(1), yes(9)], 'pending'],
+    ['both halves for', ids(1, 2, 3), ids(3, 4, 5), [yes(1), yes(3), yes(4)], 'won'],
+    ['only the new half for', ids(1, 2, 3), ids(4, 5, 6), [yes(1), yes(2)], 'pending'],
+    ['the old half against', ids(1, 2, 3), ids(4, 5), [yes(1), yes(2), no(4)], 'lost'],
+    ['the new half against', ids(1, 2), ids(3, 4), [no(1)], 'lost'],
+  ] as const)('%s', (_name, incoming, outgoing, votes, expected) => {
+    expect(jointVote(incoming, outgoing, new Map(votes))).toBe(expected);
+  });
+});
