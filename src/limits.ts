@@ -91,6 +91,8 @@ export const limits = {
   txnDepthMax: 128,
   /** Bytes of one JSON request body beyond --max-request-bytes (base64 grows by a third). */
   jsonOverheadBytes: 1 * MIB,
+  /** etcd: milliseconds that a client may take to send the head of an HTTP request. */
+  httpHeadersTimeoutMs: 300_000,
   /** Bytes of request metadata on one call. */
   headerBytesMax: 16 * KIB,
 } as const;
