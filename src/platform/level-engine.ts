@@ -165,7 +165,7 @@ export class LevelEngine implements Engine {
     const rows: Row[] = [];
     try {
       for (;;) {
-        const entries = await iterator.nextv(limits.keysPerSliceMax);
+        const entries = await iterator.nextv(ROWS_PER_READ);
         if (entries.length === 0) return rows;
         for (const [key, value] of entries) rows.push({ key: rowKeyOf(key), value });
       }
@@ -180,6 +180,12 @@ export class LevelEngine implements Engine {
 const POOLED_BYTES_MAX = 1024;
 /** Rows added to a batch before the loop gets a turn: about 1 ms. */
 const ROWS_PER_SLICE = 2048;
+/**
+ * Rows that one trip to the thread pool brings back. The addon keeps a copy of the last ones until
+ * the closed iterator is collected, which is rare: with 1000 a scan over 1 M rows grew the process
+ * by 210 MB, with 128 by 27 MB, for about a tenth more time.
+ */
+const ROWS_PER_READ = 128;
 /** Bytes that one trip to the thread pool may bring back. */
 const SCAN_READ_AHEAD_BYTES = 1024 * 1024;
 /** Limit: size of a store that compaction rewrites as a whole. */
