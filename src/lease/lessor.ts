@@ -13,7 +13,7 @@
  * it never ends early.
  */
 
-import { assert } from '../assert.ts';
+import { assert, must } from '../assert.ts';
 import { buckets, rowKey } from '../buckets.ts';
 import { decodeLease, encodeLease } from '../codec/gen/leasepb.ts';
 import { decode, encode } from '../codec/wire.ts';
@@ -69,10 +69,11 @@ interface Lease extends LeaseView {
   /** Once handed out as expired: when it is handed out again. */
   retryTick: number;
   readonly keys: Set<Key>;
-  /** Renewals that wait for the revoke of the expired lease. */
-  waiters: Waiter[];
+  /** Renewals that wait for the revoke of the expired lease; mostly there are none. */
+  waiters: Waiter[] | null;
 }
 
+const NO_WAITERS: readonly Waiter[] = [];
 const FOREVER = Number.POSITIVE_INFINITY;
 /** Heap entries of revoked leases that may pile up before the heap is built anew. */
 const STALE_ENTRIES_MAX = 1024;
@@ -211,7 +212,9 @@ export class Lessor {
         return Promise.reject(errors.notPrimaryLessor);
       case 'expired':
         return new Promise((resolve, reject) => {
-          this.#leases.get(id)?.waiters.push({ resolve, reject });
+          const lease = must(this.#leases.get(id), 'an expired lease is there');
+          lease.waiters ??= [];
+          lease.waiters.push({ resolve, reject });
         });
     }
   }
@@ -332,13 +335,13 @@ function newLease(id: LeaseId, ttlSeconds: number, remainingTtl: number): Lease 
     expiryTick: FOREVER,
     retryTick: 0,
     keys: new Set(),
-    waiters: [],
+    waiters: null,
   };
 }
 
 function takeWaiters(lease: Lease): readonly Waiter[] {
-  const { waiters } = lease;
-  if (waiters.length > 0) lease.waiters = [];
+  const waiters = lease.waiters ?? NO_WAITERS;
+  lease.waiters = null;
   return waiters;
 }
 
