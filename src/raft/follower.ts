@@ -4,7 +4,7 @@
  * nothing about the log and leaves at once.
  */
 
-import type { MemberId } from '../types.ts';
+import type { Index, MemberId } from '../types.ts';
 import { becomeFollower, type Core, sendAfterPersist, sendNow, syncProgress } from './core.ts';
 import { normalize } from './membership.ts';
 import type { Message, Snapshot } from './messages.ts';
@@ -45,13 +45,24 @@ export function handleApp(core: Core, message: App): void {
   });
 }
 
-export function acknowledge(core: Core, to: MemberId, index: number): void {
+/**
+ * Acknowledgements are cumulative, so one that still waits for the disk gives way to the next. A
+ * follower whose disk is slow answers a whole window of appends with one message.
+ */
+export function acknowledge(core: Core, to: MemberId, index: Index): void {
+  const waiting = core.outbox.afterPersist;
+  const last = waiting.at(-1);
+  let acknowledged = index;
+  if (last?.type === 'app-resp' && !last.reject && last.to === to && last.term === core.term) {
+    waiting.pop();
+    acknowledged = Math.max(index, last.index);
+  }
   sendAfterPersist(core, {
     type: 'app-resp',
     from: core.id,
     to,
     term: core.term,
-    index,
+    index: acknowledged,
     reject: false,
     rejectHint: 0,
     logTerm: 0,

@@ -176,11 +176,8 @@ describe('terms', () => {
     const raft = memberOne({ settings });
     raft.step({ ...heartbeat, context: EMPTY_BYTES, term: 4 });
     raft.step({ ...app, logTerm: 4, term: 3 });
-    const sent = answers(raft);
-    expect(sent.length).toBe(count * 2);
-    for (const answer of sent) {
-      expect(answer).toMatchObject({ type: 'app-resp', term: 5, index: 0, reject: false });
-    }
+    const answer = { type: 'app-resp', term: 5, index: 0, reject: false };
+    expect(answers(raft)).toMatchObject(new Array(count).fill(answer));
   });
 
   test('what is addressed to another, or answers from a stranger, changes nothing', () => {
@@ -210,6 +207,21 @@ describe('appends', () => {
     const raft = memberOne({});
     raft.step(message);
     expect(answers(raft)).toMatchObject([expected]);
+  });
+
+  test('what waits for the disk is acknowledged once', () => {
+    const raft = memberOne({});
+    const entry: Entry = { type: 'normal', term: 5, index: 3, data: EMPTY_BYTES };
+    const head = { type: 'app', from: TWO, to: ONE, term: 5, commit: 0 } as const;
+    raft.step({ ...head, index: 2, logTerm: 4, entries: [entry] });
+    raft.step({ ...head, index: 3, logTerm: 5, entries: [{ ...entry, index: 4 }] });
+    raft.step({ ...head, index: 9, logTerm: 5, entries: [] });
+    raft.step({ ...head, index: 4, logTerm: 5, entries: [] });
+    expect(answers(raft)).toMatchObject([
+      { index: 4, reject: false },
+      { index: 9, reject: true },
+      { index: 4, reject: false },
+    ]);
   });
 
   test('the commit index follows only as far as the logs are known to match', () => {
@@ -267,6 +279,32 @@ describe('a leader', () => {
     const raft = leader();
     raft.step(rejects(hint, logTerm));
     expect(answers(raft)).toMatchObject([{ type: 'app', to: TWO, index }]);
+  });
+
+  test('takes any acknowledgement that its log can continue for the end of a snapshot', () => {
+    const raft = leader();
+    const ack = {
+      type: 'app-resp',
+      from: TWO,
+      to: ONE,
+      term: 6,
+      rejectHint: 0,
+      logTerm: 0,
+    } as const;
+    const three = { ...ack, from: THREE };
+    raft.step({ ...three, index: 3, reject: false });
+    for (let ready = raft.takeReady(); ready.apply.length > 0; ready = raft.takeReady()) {
+      raft.applied(ready.apply.at(-1)?.index ?? 0);
+    }
+    raft.compactLog(2);
+    raft.step({ ...ack, index: 2, reject: true });
+    expect(answers(raft)).toMatchObject([{ type: 'snap', snapshot: { metadata: { index: 3 } } }]);
+    // It got an older snapshot than the one offered, from somewhere else.
+    raft.step({ ...ack, index: 1, reject: false });
+    expect(raft.status().progress[1]).toMatchObject({ state: 'snapshot', match: 1 });
+    raft.step({ ...ack, index: 2, reject: false });
+    expect(raft.status().progress[1]).toMatchObject({ state: 'replicate', match: 2 });
+    expect(answers(raft)).toMatchObject([{ type: 'app', to: TWO, index: 2, entries: [{}] }]);
   });
 
   test('does not campaign, nor does one with a conf change to apply', () => {

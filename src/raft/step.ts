@@ -56,15 +56,13 @@ function isFromStranger(core: Core, message: Message): boolean {
   }
 }
 
-/** Forwarded requests carry no term: they are as good as local ones. */
-function termOf(message: Message): Term {
-  return 'term' in message ? message.term : 0;
-}
-
 /** Whether the message is to be looked at any further. */
 function passesTerm(core: Core, message: Message): boolean {
-  const term = termOf(message);
-  if (term === 0 || term === core.term) return true;
+  // What is forwarded to a leader carries no term: it is as good as asked there.
+  if (message.type === 'prop' || message.type === 'read-index') return true;
+  const { term } = message;
+  if (term === core.term) return true;
+  if (message.type === 'transfer-leader' && term === 0) return true;
   return term > core.term ? passesLaterTerm(core, message, term) : passesEarlierTerm(core, message);
 }
 
