@@ -108,10 +108,15 @@ export function encodeDeleted(key: Key, modRevision: Revision): EncodedKeyValue 
 
 /** `value` of the result is a view into the encoded bytes. */
 export function decodeKeyValue(encoded: EncodedKeyValue): KeyValue {
-  return decode(readKeyValue, encoded);
+  return decode((reader) => readKeyValue(reader, true), encoded);
 }
 
-function readKeyValue(reader: Reader): KeyValue {
+/** Everything but the value, which is what an index needs. */
+export function decodeKeyState(encoded: EncodedKeyValue): Omit<KeyValue, 'value'> {
+  return decode((reader) => readKeyValue(reader, false), encoded);
+}
+
+function readKeyValue(reader: Reader, wantValue: boolean): KeyValue {
   let key = EMPTY_KEY;
   let createRevision = 0;
   let modRevision = 0;
@@ -134,7 +139,8 @@ function readKeyValue(reader: Reader): KeyValue {
         version = reader.int64();
         break;
       case TAG_VALUE:
-        value = reader.bytes();
+        if (wantValue) value = reader.bytes();
+        else reader.skip(tag);
         break;
       case TAG_LEASE:
         lease = reader.int64Exact() as LeaseId;

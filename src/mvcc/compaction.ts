@@ -189,7 +189,9 @@ export class Compactor {
   #deleteUnlessKept(row: Row, hasher: Hasher | null): void {
     const record = parseRecordKey(row.key);
     hasher?.add(row, record);
-    if (!this.#isKept(record.main, record.sub, keyOf(row.value))) this.#deps.rows.delete(row.key);
+    if (!this.#isKept(record.main, record.sub, keyOf(row.value))) {
+      this.#deps.rows.delete(row.key, row.value.length);
+    }
   }
 
   #finish(job: CompactionJob, hasher: Hasher | null): void {

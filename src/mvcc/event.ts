@@ -1,6 +1,6 @@
 /** One change of one key, as watchers see it. */
 
-import { decodeKeyValue, type EncodedKeyValue, encodeDeleted, keyOf } from '../codec/key-value.ts';
+import { decodeKeyState, type EncodedKeyValue, encodeDeleted, keyOf } from '../codec/key-value.ts';
 import { type Key, type LeaseId, NO_LEASE, type Revision, type RowKey } from '../types.ts';
 import { parseRecordKey } from './record.ts';
 
@@ -34,6 +34,6 @@ export function deleteEvent(key: Key, revision: Revision): Event {
 export function eventFromRow(rowKey: RowKey, value: EncodedKeyValue): Event {
   const { main, tombstone } = parseRecordKey(rowKey);
   if (tombstone) return deleteEvent(keyOf(value), main);
-  const { key, createRevision, version, lease } = decodeKeyValue(value);
+  const { key, createRevision, version, lease } = decodeKeyState(value);
   return { type: 'put', key, revision: main, createRevision, version, lease, kv: value };
 }

@@ -36,6 +36,23 @@ export function pagesOf(rows: Rows, { from, to, rowsMax }: PageOptions): Pager {
   };
 }
 
+/**
+ * Visits all rows of a range. The engine already reads the next page while `visit` works on one, so
+ * rows that change meanwhile may be seen as they were before.
+ */
+export async function visitPages(
+  rows: Rows,
+  options: PageOptions,
+  visit: (page: readonly Row[]) => void | Promise<void>,
+): Promise<void> {
+  const pager = pagesOf(rows, options);
+  let page = await pager.next();
+  while (page.length > 0) {
+    const [next] = await Promise.all([pager.next(), visit(page)]);
+    page = next;
+  }
+}
+
 function nextLimit(page: readonly Row[], rowsMax: number): number {
   let bytes = 0;
   for (const row of page) bytes += row.key.length + row.value.length;

@@ -12,7 +12,7 @@
 
 import { assert } from '../assert.ts';
 import { bucketRange, buckets, metaRows } from '../buckets.ts';
-import { decodeKeyValue, type EncodedKeyValue, keyOf } from '../codec/key-value.ts';
+import { decodeKeyState, type EncodedKeyValue, keyOf } from '../codec/key-value.ts';
 import { type EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Row, Rows } from '../ports.ts';
@@ -28,13 +28,12 @@ import {
   type KeyState,
   mainAt,
   newEntry,
-  recordDelete,
   recordPut,
   subAt,
   visibleAt,
 } from './key-index.ts';
 import { keyBounds } from './key-range.ts';
-import { pagesOf } from './pages.ts';
+import { visitPages } from './pages.ts';
 import {
   advanceRange,
   beginRange,
@@ -50,8 +49,6 @@ import { decodeRevisionMark, encodeRevisionMark, parseRecordKey } from './record
 import { Tree } from './tree.ts';
 import { WriteTxn } from './write-txn.ts';
 
-export type { WriteTxn };
-
 export interface StoreOptions {
   /** etcd: --compaction-batch-limit. */
   readonly compactionBatchLimit?: number;
@@ -59,6 +56,7 @@ export interface StoreOptions {
   readonly breathe?: () => Promise<void>;
 }
 
+const keyRecords = { ...bucketRange(buckets.key), rowsMax: limits.scanPageRowsMax };
 const FIRST_REVISION = 1;
 const NEVER = -1;
 
@@ -274,21 +272,14 @@ export class KvStore {
         ? (main, sub, kv) => this.#isVisibleAt(hashRevision, main, sub, keyOf(kv))
         : null,
     });
-    const pager = this.#keyPager();
-    for (let page = await pager.next(); page.length > 0; page = await pager.next()) {
+    // Records that are written meanwhile lie above the hashed revision.
+    await visitPages(this.#rows, keyRecords, (page) => {
       for (const row of page) hasher.add(row, parseRecordKey(row.key));
-      await this.#breathe();
-    }
+      return this.#breathe();
+    });
     // A compaction above the hashed revision may have taken what `keeps` needs from the index.
     if (hashRevision < this.#compactRevision) return errors.compacted;
     return { hash: hasher.sum(), hashRevision, compactRevision, currentRevision };
-  }
-
-  #keyPager() {
-    return pagesOf(this.#rows, {
-      ...bucketRange(buckets.key),
-      rowsMax: limits.scanPageRowsMax,
-    });
   }
 
   #anyVisibleAt(revision: Revision): boolean {
@@ -333,12 +324,11 @@ async function buildIndex(rows: Rows, breathe: () => Promise<void>): Promise<Ind
   const tree = new Tree<KeyEntry>((entry) => (isLive(entry) ? 1 : 0));
   // One bigint per lease, not one per key.
   const leases = new Map<LeaseId, LeaseId>();
-  const pager = pagesOf(rows, { ...bucketRange(buckets.key), rowsMax: limits.scanPageRowsMax });
   let revision = 0;
-  for (let page = await pager.next(); page.length > 0; page = await pager.next()) {
+  await visitPages(rows, keyRecords, (page) => {
     for (const row of page) revision = addToIndex(tree, leases, row);
-    await breathe();
-  }
+    return breathe();
+  });
   return { tree, revision };
 }
 
@@ -352,24 +342,16 @@ function intern(leases: Map<LeaseId, LeaseId>, lease: LeaseId): LeaseId {
 /** Returns the main revision of the row. */
 function addToIndex(tree: Tree<KeyEntry>, leases: Map<LeaseId, LeaseId>, row: Row): Revision {
   const { main, sub, tombstone } = parseRecordKey(row.key);
-  const kv = decodeKeyValue(row.value);
-  const entry = tree.get(kv.key);
-  const wasLive = entry !== null && isLive(entry);
+  const kv = decodeKeyState(row.value);
+  const { key, createRevision } = kv;
   const lease = kv.lease === NO_LEASE ? NO_LEASE : intern(leases, kv.lease);
-  if (entry === null) {
-    // A history that begins with a tombstone: compaction has taken what was before it.
-    const version = tombstone ? 0 : kv.version;
-    const { createRevision } = kv;
-    tree.insert(
-      kv.key,
-      newEntry(kv.key, { createRevision, modRevision: main, version, lease }, sub),
-    );
-  } else if (tombstone) {
-    recordDelete(entry, main, sub);
-  } else {
-    recordPut(entry, main, sub, kv.version, kv.createRevision, lease);
-  }
-  const isLiveNow = !tombstone;
-  if (entry !== null && wasLive !== isLiveNow) tree.reweigh(kv.key, isLiveNow ? 1 : -1);
+  // A history may begin with a tombstone: compaction has taken what was before it.
+  const version = tombstone ? 0 : kv.version;
+  const state = { createRevision, modRevision: main, version, lease };
+  const entry = tree.insert(key, newEntry(key, state, sub));
+  if (entry === null) return main;
+  const wasLive = isLive(entry);
+  recordPut(entry, main, sub, version, createRevision, lease);
+  if (wasLive === tombstone) tree.reweigh(key, tombstone ? -1 : 1);
   return main;
 }

@@ -34,7 +34,7 @@ describe.each([1, 2, 3, 4])('seed %d: against a map', (seed) => {
     const item = model.get(key);
     if (item === undefined) {
       const added = { key, weight: random.below(3) };
-      tree.insert(key, added);
+      expect(tree.insert(key, added)).toBeNull();
       model.set(key, added);
     } else if (random.below(3) === 0) {
       const weight = random.below(3);
@@ -118,8 +118,12 @@ it('deleting a key that is absent changes nothing', () => {
   expect(tree.size).toBe(1);
 });
 
-it('refuses to insert a key twice', () => {
+it('inserting a key again changes nothing, and tells what is there', () => {
   const tree = newTree();
-  tree.insert('a', { key: 'a', weight: 1 });
-  expect(() => tree.insert('a', { key: 'a', weight: 1 })).toThrow('not yet present');
+  for (let i = 0; i < 200; i++) tree.insert(`${i}`, { key: `${i}`, weight: 1 });
+  const present = tree.get('70');
+  expect(tree.insert('70', { key: '70', weight: 5 })).toBe(present);
+  expect(tree.get('70')).toBe(present);
+  expect(tree.weight).toBe(200);
+  tree.assertInvariants();
 });

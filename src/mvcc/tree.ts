@@ -46,6 +46,8 @@ export class Tree<V> {
   #root: Node<V> = { leaf: true, keys: [], values: [], next: null };
   #size = 0;
   #weight = 0;
+  /** What the insertion under way found to be present. */
+  #present: V | null = null;
 
   constructor(weightOf: (value: V) => number) {
     this.#weightOf = weightOf;
@@ -66,13 +68,19 @@ export class Tree<V> {
     return leaf.keys[at] === key ? (leaf.values[at] as V) : null;
   }
 
-  /** The key must not be present. */
-  insert(key: string, value: V): void {
+  /** A value that is present already stays, and is returned. */
+  insert(key: string, value: V): V | null {
     const weight = this.#weightOf(value);
+    this.#present = null;
     const split = this.#insert(this.#root, key, value, weight);
+    if (this.#present !== null) return this.#present;
     this.#size++;
     this.#weight += weight;
-    if (split === null) return;
+    if (split !== null) this.#grow(split);
+    return null;
+  }
+
+  #grow(split: Split<V>): void {
     const rightWeight = this.#sum(split.right);
     this.#root = {
       leaf: false,
@@ -192,9 +200,10 @@ export class Tree<V> {
   }
 
   #insert(node: Node<V>, key: string, value: V, weight: number): Split<V> | null {
-    if (node.leaf) return insertIntoLeaf(node, key, value);
+    if (node.leaf) return this.#insertIntoLeaf(node, key, value);
     const at = upperBound(node.keys, key);
     const split = this.#insert(node.children[at] as Node<V>, key, value, weight);
+    if (this.#present !== null) return null;
     node.weights[at] = (node.weights[at] as number) + weight;
     if (split === null) return null;
     const rightWeight = this.#sum(split.right);
@@ -205,6 +214,18 @@ export class Tree<V> {
     return node.children.length > NODE_MAX
       ? splitInner(node, at + 2 === node.children.length)
       : null;
+  }
+
+  #insertIntoLeaf(leaf: Leaf<V>, key: string, value: V): Split<V> | null {
+    const at = lowerBound(leaf.keys, key);
+    if (leaf.keys[at] === key) {
+      this.#present = leaf.values[at] as V;
+      return null;
+    }
+    if (leaf.keys.length === NODE_MAX) return splitLeaf(leaf, at, key, value);
+    insertAt(leaf.keys, at, key);
+    insertAt(leaf.values, at, value);
+    return null;
   }
 
   #delete(node: Node<V>, key: string, weight: number): void {
@@ -247,15 +268,9 @@ export class Tree<V> {
   }
 }
 
-function insertIntoLeaf<V>(leaf: Leaf<V>, key: string, value: V): Split<V> | null {
+/** Splits a full leaf and inserts at the position that the key would have had in it. */
+function splitLeaf<V>(leaf: Leaf<V>, at: number, key: string, value: V): Split<V> {
   const { keys, values } = leaf;
-  const at = lowerBound(keys, key);
-  assert(keys[at] !== key, 'the key to insert is not yet present');
-  if (keys.length < NODE_MAX) {
-    insertAt(keys, at, key);
-    insertAt(values, at, value);
-    return null;
-  }
   if (at === NODE_MAX && leaf.next === null) {
     const right: Leaf<V> = { leaf: true, keys: [key], values: [value], next: null };
     leaf.next = right;
