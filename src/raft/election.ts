@@ -112,7 +112,7 @@ function becomeLeader(core: Core): void {
     becomeReplicate(own, core.settings.window);
     own.recentActive = true;
   }
-  // There may be a conf change in the tail of the log; waiting for all of it is cheaper than a scan.
+  // The tail of the log may hold a conf change; waiting for all of it is cheaper than a scan.
   core.pendingConfIndex = core.log.last;
   appendOwn(core, 'normal', EMPTY_BYTES);
 }

@@ -96,7 +96,7 @@ export function enterJoint(
   autoLeave: boolean,
 ): ChangeResult {
   if (isJoint(config)) return refused('config is already joint');
-  // An empty group may be founded one by one, but there is no majority that could agree to leave it.
+  // An empty group is founded one by one: there is no majority that could agree to leave it.
   if (config.voters.length === 0) return refused("can't make a zero-voter config joint");
   const draft = draftOf(config);
   draft.outgoing = new Set(config.voters);

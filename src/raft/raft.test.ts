@@ -244,12 +244,24 @@ describe('what waits for the disk', () => {
     const raft = raftOf([ONE, TWO, THREE]);
     const entry: Entry = { type: 'normal', term: 1, index: 1, data: bytes('a') };
     raft.step({
-      ...{ type: 'app', from: TWO, to: ONE, term: 1, commit: 0, index: 0, logTerm: 0 },
+      type: 'app',
+      from: TWO,
+      to: ONE,
+      term: 1,
+      commit: 0,
+      index: 0,
+      logTerm: 0,
       entries: [entry],
     });
     raft.takeReady();
     raft.step({
-      ...{ type: 'app', from: THREE, to: ONE, term: 2, commit: 1, index: 0, logTerm: 0 },
+      type: 'app',
+      from: THREE,
+      to: ONE,
+      term: 2,
+      commit: 1,
+      index: 0,
+      logTerm: 0,
       entries: [{ ...entry, term: 2, data: bytes('b') }],
     });
     raft.persisted();
@@ -264,8 +276,14 @@ describe('what waits for the disk', () => {
   test("a leader's appends leave before its own write", () => {
     const raft = leaderOfThree();
     raft.step({
-      ...{ type: 'app-resp', from: TWO, to: ONE, term: 1, index: 1 },
-      ...{ reject: false, rejectHint: 0, logTerm: 0 },
+      type: 'app-resp',
+      from: TWO,
+      to: ONE,
+      term: 1,
+      index: 1,
+      reject: false,
+      rejectHint: 0,
+      logTerm: 0,
     });
     raft.takeReady();
     raft.propose(bytes('a'));
@@ -275,7 +293,7 @@ describe('what waits for the disk', () => {
     expect(ready.persist?.entries.length).toBe(2);
   });
 
-  test('a leader whose disk stalls for longer than an election steps down and does not campaign', () => {
+  test('a leader whose disk stalls beyond an election steps down and does not campaign', () => {
     const raft = leaderOfThree({ checkQuorum: false });
     raft.propose(bytes('a'));
     raft.takeReady();

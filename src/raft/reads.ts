@@ -6,7 +6,7 @@
  * and an answer that echoes n confirms every read up to n. Followers echo the bytes unseen, so
  * members of any version confirm for each other.
  *
- * Limit: `pendingMax` unconfirmed reads; beyond that they are dropped, and whoever asked asks again.
+ * Limit: `pendingMax` unconfirmed reads; beyond that they are dropped, and the asker asks again.
  */
 
 import { EMPTY_BYTES, type Index, type MemberId } from '../types.ts';
@@ -24,10 +24,10 @@ export interface ConfirmedRead extends PendingRead {
 
 export class ReadQueue {
   readonly #pendingMax: number;
-  /** Asked before this leader committed an entry of its term, so before it knows the commit index. */
+  /** Asked before this leader committed in its term, so before it knows the commit index. */
   #early: PendingRead[] = [];
   #unconfirmed: ConfirmedRead[] = [];
-  /** How many reads of this term are confirmed; the number of the first unconfirmed one, less one. */
+  /** How many reads of this term are confirmed. */
   #confirmed = 0;
   readonly #echoes = new Map<MemberId, number>();
 

@@ -144,7 +144,7 @@ describe('the lease', () => {
 const lateRandom: Random = { below: (n) => n - 1, u64: () => 0n };
 
 describe('terms', () => {
-  const app = { type: 'app', from: TWO, to: ONE, entries: [], commit: 0, ...{ index: 2 } } as const;
+  const app = { type: 'app', from: TWO, to: ONE, entries: [], commit: 0, index: 2 } as const;
   const heartbeat = { type: 'heartbeat', from: TWO, to: ONE, commit: 0 } as const;
 
   test.each([
