@@ -4,8 +4,8 @@
  *
  * Invariants: a line is handed to the operating system before the call returns, so none is lost at
  * exit; a line never spans two lines unless it carries a console stack trace. Repetitions beyond
- * zap's sampling rule are not written. The caller is read off the stack, about 5 µs: lines are rare,
- * and what floods is sampled before that.
+ * zap's sampling rule are not written. The caller is read off the stack at about 5 µs a line: lines
+ * are rare, and what floods is sampled before that.
  */
 
 import { closeSync, openSync, writeSync } from 'node:fs';

@@ -4,6 +4,7 @@
  * ended comes back as data.
  */
 
+import type { LogLevel } from '../log.ts';
 import { resolveDefaults } from './defaults.ts';
 import { readConfigFile } from './file.ts';
 import {
@@ -27,8 +28,6 @@ export interface LogSettings {
   readonly format: 'json' | 'console';
   readonly outputs: readonly string[];
 }
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'panic' | 'fatal';
 
 export type CommandLine =
   | { readonly kind: 'run'; readonly config: Settings; readonly notes: readonly LogNote[] }

@@ -3,6 +3,8 @@
  * runs the program writes them once the log is open.
  */
 
+import type { Log } from '../log.ts';
+
 export interface LogNote {
   /** `default`: JSON to stderr at info, while the log settings are unknown; or the real log. */
   readonly via: 'default' | 'configured';
@@ -18,4 +20,15 @@ export function note(
   fields: LogNote['fields'] = {},
 ): LogNote {
   return { via, level, msg, fields };
+}
+
+/** Writes the notes in their order. A fatal one ends the process. */
+export function writeNotes(
+  notes: readonly LogNote[],
+  logs: { readonly byDefault: Log; readonly configured: Log | null },
+): void {
+  for (const { via, level, msg, fields } of notes) {
+    const log = via === 'configured' ? (logs.configured ?? logs.byDefault) : logs.byDefault;
+    log[level](msg, fields);
+  }
 }
