@@ -48,7 +48,7 @@ export const limits = {
   /** Bytes of a WAL append's buffer kept for the next one. */
   walBufferBytesKept: 4 * MIB,
   /** Largest WAL append, bytes, that may be synced in the event loop instead of the thread pool. */
-  walLoopSyncBytesMax: 4 * KIB,
+  walLoopSyncBytesMax: 64 * KIB,
   /** Milliseconds that a sync may take on average for the event loop to be held up by one. */
   walLoopSyncMsMax: 0.5,
   /** Largest lease TTL, seconds. */
@@ -79,6 +79,8 @@ export const limits = {
   watchesPerStreamMax: 100_000,
   /** Keys read before a long read yields to the event loop. */
   keysPerSliceMax: 1000,
+  /** Hashes of the last compactions kept for HashKV (etcd: hashStorageMaxSize). */
+  compactionHashesMax: 10,
   /** Rows read from the engine in one step of a long scan. */
   scanPageRowsMax: 2000,
   /** Bytes that one step of a long scan aims at. */
@@ -91,6 +93,8 @@ export const limits = {
   txnDepthMax: 128,
   /** Bytes of one JSON request body beyond --max-request-bytes (base64 grows by a third). */
   jsonOverheadBytes: 1 * MIB,
+  /** Connections accepted before the member is ready. */
+  connectionsWaitingMax: 10_000,
   /** etcd: milliseconds that a client may take to send the head of an HTTP request. */
   httpHeadersTimeoutMs: 300_000,
   /** Bytes of request metadata on one call. */

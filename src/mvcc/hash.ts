@@ -7,12 +7,10 @@
 import { buckets } from '../buckets.ts';
 import type { EncodedKeyValue } from '../codec/key-value.ts';
 import { crc32c } from '../crc32c.ts';
+import { limits } from '../limits.ts';
 import type { Row } from '../ports.ts';
 import type { Revision } from '../types.ts';
 import type { RecordKey } from './record.ts';
-
-/** Compaction hashes kept in memory. */
-const HASHES_MAX = 10;
 
 const SEED = crc32c(Buffer.from(buckets.key.name, 'latin1'));
 
@@ -73,7 +71,7 @@ export class CompactionHashes {
 
   add(hash: CompactionHash): void {
     this.#hashes.push(hash);
-    if (this.#hashes.length > HASHES_MAX) this.#hashes.shift();
+    if (this.#hashes.length > limits.compactionHashesMax) this.#hashes.shift();
   }
 
   /**
