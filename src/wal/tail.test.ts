@@ -129,6 +129,13 @@ describe('missing sectors', () => {
     }
   });
 
+  test('at the mark of an earlier append are refused', async () => {
+    for (const start of sample.starts.slice(0, -2)) {
+      const sectorEnd = (Math.floor(start / 512) + 1) * 512;
+      expect(await outcome(without(start, sectorEnd))).toBe(`corrupt at ${start}`);
+    }
+  });
+
   test('at the beginning are refused', async () => {
     expect(await outcome(without(0, 512))).toMatch(/^corrupt at 0/);
   });

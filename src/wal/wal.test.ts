@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { must } from '../assert.ts';
 import { BLOCK_BYTES, MemoryDisk } from '../platform/memory-disk.ts';
 import { seededRandom } from '../platform/random.ts';
+import type { Disk } from '../ports.ts';
 import type { Entry, HardState, SnapshotMetadata } from '../raft/messages.ts';
 import type { ClusterId, MemberId } from '../types.ts';
-import { WalCorruptError } from './segment.ts';
+import { parseSegmentFile, readSegment, WalCorruptError } from './segment.ts';
 import { Wal, type WalOptions } from './wal.ts';
 
 const DIR = '/data/member/wal';
@@ -125,6 +127,47 @@ describe('Wal', () => {
     await expect(async () => save(wal, [entry(2)])).rejects.toThrow('ENOSPC');
   });
 
+  test.each(['loop', 'pool'] as const)(
+    'an append waits for zeros that are on their way to its place (%s)',
+    async (sync) => {
+      const memory = await newDisk();
+      const release: (() => void)[] = [];
+      const steps: string[] = [];
+      const disk: Disk = {
+        makeDir: (path) => memory.makeDir(path),
+        list: (path) => memory.list(path),
+        rename: (from, to) => memory.rename(from, to),
+        remove: (path) => memory.remove(path),
+        syncDir: (path) => memory.syncDir(path),
+        open: async (path, mode) => {
+          const file = await memory.open(path, mode);
+          return {
+            ...file,
+            write: (offset, bytes) => {
+              steps.push(`write at ${offset}`);
+              file.write(offset, bytes);
+            },
+            allocate: async (size) => {
+              await new Promise<void>((resolve) => release.push(resolve));
+              steps.push('allocated');
+              await file.allocate(size);
+            },
+          };
+        },
+      };
+      const wal = await Wal.create(disk, DIR, metadata, { ...options, sync });
+      await save(wal, [entry(1)]);
+      steps.length = 0;
+      const done = save(wal, [{ ...entry(2), data: Buffer.alloc(100_000, 2) }]);
+      expect(done).not.toBeNull();
+      release.shift()?.();
+      await done;
+      expect(steps.map((step) => step.split(' ')[0])).toEqual(['allocated', 'write']);
+      memory.crash(() => false);
+      expect((await Wal.open(memory, DIR, options)).entries).toHaveLength(2);
+    },
+  );
+
   test('an unfinished creation leaves no log behind', async () => {
     const disk = await newDisk();
     disk.setFault((operation, path) => {
@@ -171,6 +214,11 @@ describe('segments', () => {
     await wal.append({ entries: [], hardState: state(1, last), mustSync: false });
     await save(wal, [{ ...entry(next), data: Buffer.alloc(5000) }], state(1, next));
     disk.crash(() => false);
+    const name = must(parseSegmentFile((await walFiles(disk)).at(-1) ?? ''), 'a segment');
+    const file = await disk.open(`${DIR}/${name.file}`, 'read');
+    const header = readSegment(name, Buffer.from(await file.read(0, await file.size())), true);
+    expect(header.state).toEqual(state(1, next));
+    expect(header.entries).toEqual([]);
     const back = await Wal.open(disk, DIR, options);
     expect(back.hardState).toEqual(state(1, next));
     await back.wal.saveSnapshot(mark(next));

@@ -6,6 +6,9 @@
  * every segment begins with the chain's crc, the metadata and the latest hard state; after a failed
  * disk operation nothing is ever written again.
  *
+ * Another process is kept out by LevelDB's lock, which dies with its process: whoever owns a data
+ * directory opens the engine before the log (`docs/decisions/0002-wal-sync.md`).
+ *
  * It refuses to know what entries mean, when a sync is due, and what to do when the disk fails: it
  * throws, and the owner ends the member.
  */
@@ -374,7 +377,7 @@ export class Wal {
     this.#finish();
   }
 
-  /** A lone small append is durable sooner when no thread is asked; a slow disk must not stop us. */
+  /** The way to a thread costs more than a fast disk does; a slow disk must not hold up the loop. */
   #isForLoop(bytes: Uint8Array): boolean {
     if (this.#rule !== 'adaptive') return this.#rule === 'loop';
     return bytes.length <= limits.walLoopSyncBytesMax && this.#syncMs <= limits.walLoopSyncMsMax;
