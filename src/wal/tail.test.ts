@@ -94,7 +94,7 @@ describe('a file that ends early', () => {
       if (cut === end) expect(entries).toHaveLength(at(sample.lastIndexes, -1));
       // What was cut stays cut, and the log goes on behind it.
       const next = { type: 'normal', term: 2, index: entries.length + 1, data: Buffer.alloc(9) };
-      const hardState = { term: 2, vote: null, commit: 0 };
+      const hardState = { term: 2, vote: null, commit: at(sample.lastIndexes, -2) };
       await wal.append({ entries: [{ ...next, type: 'normal' }], hardState, mustSync: true });
       await wal.close();
       const again = await Wal.open(disk, DIR, options);

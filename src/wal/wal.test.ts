@@ -92,6 +92,25 @@ describe('Wal', () => {
     expect((await Wal.open(disk, DIR, options)).hardState.commit).toBe(2);
   });
 
+  test('a commit index beyond the last entry is written no sooner than its entry', async () => {
+    const { disk, wal } = await newWal();
+    await save(wal, entries(1, 3), state(1, 2));
+    await wal.saveSnapshot(mark(2), state(1, 5));
+    disk.crash(() => false);
+    const back = await Wal.open(disk, DIR, options);
+    expect(back.hardState).toEqual(state(1, 3));
+    await save(back.wal, [], state(1, 5));
+    await save(back.wal, entries(4, 6));
+    disk.crash(() => false);
+    expect((await Wal.open(disk, DIR, options)).hardState).toEqual(state(1, 5));
+  });
+
+  test('a hard state that goes back is a bug', async () => {
+    const { wal } = await newWal();
+    await save(wal, entries(1, 3), state(2, 2));
+    expect(() => save(wal, [], state(1, 2))).toThrow('never goes back');
+  });
+
   test('refuses gaps, entries without sync and a second append in flight', async () => {
     const { wal } = await newWal({ sync: 'pool' });
     const first = save(wal, entries(1, 2));

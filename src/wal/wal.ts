@@ -240,7 +240,7 @@ export class Wal {
     this.#begin();
     const { entries, hardState, mustSync } = batch;
     assert(mustSync || entries.length === 0, 'entries are always synced');
-    if (hardState !== null) this.#latest = hardState;
+    if (hardState !== null) this.#take(hardState);
     if (!mustSync || (entries.length === 0 && this.#isStateWritten())) {
       this.#isBusy = false;
       return null;
@@ -264,12 +264,12 @@ export class Wal {
     hardState: HardState | null = null,
   ): Promise<void> {
     this.#begin();
-    if (hardState !== null) this.#latest = hardState;
+    if (hardState !== null) this.#take(hardState);
     assert(metadata.index <= this.#latest.commit, 'a snapshot is of committed entries');
+    this.#lastIndex = Math.max(this.#lastIndex, metadata.index);
     this.#frames.begin(this.#head);
     this.#frameState();
     this.#frames.snapshot(metadata);
-    this.#lastIndex = Math.max(this.#lastIndex, metadata.index);
     await this.#commit(this.#frames.finish());
     this.#snapshotIndex = Math.max(this.#snapshotIndex, metadata.index);
   }
@@ -322,15 +322,34 @@ export class Wal {
     this.#isBusy = true;
   }
 
+  #take(state: HardState): void {
+    const known = this.#latest;
+    assert(
+      state.term >= known.term && state.commit >= known.commit,
+      'a hard state never goes back',
+    );
+    this.#latest = state;
+  }
+
+  /**
+   * What may be written now. A leader can know an entry to be committed, by its followers, that has
+   * not been appended here yet; a log whose commit index lies beyond its last entry is refused at
+   * start, by etcd too.
+   */
+  #stateToWrite(): HardState {
+    const state = this.#latest;
+    return state.commit <= this.#lastIndex ? state : { ...state, commit: this.#lastIndex };
+  }
+
   #isStateWritten(): boolean {
-    const [a, b] = [this.#written, this.#latest];
+    const [a, b] = [this.#written, this.#stateToWrite()];
     return a.commit === b.commit && a.term === b.term && a.vote === b.vote;
   }
 
   #frameState(): void {
     if (this.#isStateWritten()) return;
-    this.#frames.state(this.#latest);
-    this.#written = this.#latest;
+    this.#written = this.#stateToWrite();
+    this.#frames.state(this.#written);
   }
 
   #commit(bytes: Uint8Array): Promise<void> | null {
@@ -460,8 +479,8 @@ export class Wal {
     await this.#file.truncate(this.#head);
     this.#frames.begin(0);
     this.#frames.metadata(this.#metadata);
-    this.#frames.state(this.#latest);
-    this.#written = this.#latest;
+    this.#written = this.#stateToWrite();
+    this.#frames.state(this.#written);
     const header = this.#frames.finish();
     file.write(0, header);
     await file.sync();
