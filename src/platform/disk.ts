@@ -2,8 +2,8 @@
  * The real disk. Files belong to their owner alone (0600, directories 0700), as etcd keeps them.
  *
  * A write is one system call into the page cache, made in the event loop; everything that may wait
- * for the device goes through the thread pool, except `syncNow`. An error is thrown as it comes: the
- * owner ends the member, because after a failed fsync nobody knows what the device holds.
+ * for the device goes through the thread pool, except `syncNow`. An error is thrown as it comes:
+ * the owner ends the member, because after a failed fsync nobody knows what the device holds.
  */
 
 import fs from 'node:fs';
@@ -113,7 +113,7 @@ class SystemFile implements DiskFile {
    */
   async allocate(size: number): Promise<void> {
     assert(this.#zeroingFrom === Number.POSITIVE_INFINITY, 'one allocation at a time');
-    // At once, so that no write can lengthen the file between asking its size and zeroing from there.
+    // At once, so that no write can lengthen the file before zeroing begins at its end.
     let at = fs.fstatSync(this.#fd).size;
     if (at >= size) return;
     const zeros = Buffer.alloc(Math.min(ALLOCATE_STEP_BYTES, size - at));

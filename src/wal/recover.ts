@@ -111,7 +111,7 @@ async function lastCommit(source: SegmentSource): Promise<Index> {
   return 0;
 }
 
-/** etcd: a mark above the commit index is passed over; its snapshot may never have been complete. */
+/** etcd: a mark above the commit index is passed over; its snapshot may not be complete. */
 async function lastSnapshot(source: SegmentSource, commit: Index): Promise<SnapshotMetadata> {
   for (let i = source.names.length - 1; i >= 0; i--) {
     const { snapshots } = await source.read(i);

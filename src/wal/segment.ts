@@ -1,8 +1,8 @@
 /**
  * One file of the log: its name, and its records read from the file's bytes.
  *
- * Invariant: what `readSegment` returns was covered by the crc chain, beginning at the segment's own
- * crc record. It refuses to know other segments; `recover.ts` checks that the chain goes on.
+ * Invariant: what `readSegment` returns was covered by the crc chain, beginning at the segment's
+ * own crc record. It refuses to know other segments; `recover.ts` checks that the chain goes on.
  */
 
 import { must } from '../assert.ts';
@@ -138,7 +138,7 @@ class SegmentReader {
     }
   }
 
-  /** A segment gets its name only after its header has been synced, so the header cannot be torn. */
+  /** A segment gets its name only when its header is durable, so the header cannot be torn. */
   isHeaderWhole(end: number): boolean {
     const inHeader = this.append !== null && this.append.start === 0 && end < this.append.end;
     return this.#metadata !== null && !inHeader;

@@ -200,7 +200,7 @@ describe('regions without append marks, as etcd writes them', () => {
     return { bytes: Buffer.concat([bytes, Buffer.alloc(8192)]), ends: ends.slice(2) };
   }
 
-  test('a missing sector in the last record is cut off, one before sound records is refused', async () => {
+  test('a missing sector is cut off in the last record and refused before sound ones', async () => {
     const { bytes, ends } = foreign(5);
     expect(await outcome(bytes)).toBe('5');
     const sector = Math.ceil(at(ends, -2) / 512) * 512;

@@ -4,7 +4,7 @@
  *
  * One append is in flight at a time, and it is synced before the next one begins. So a crash can
  * only spoil the last append of the last segment, and what it spoils is missing as whole sectors:
- * zeros in reserved space, or the end of the file. Everything else is damage, and damage is refused:
+ * zeros in reserved space, or the end of the file. All else is damage, and damage is refused:
  *
  *   - anything that belongs to a later append stands behind the bad frame, or
  *   - no sector of the bad frame is missing, so its bytes were changed after they were written.

@@ -396,7 +396,7 @@ export class Wal {
     this.#finish();
   }
 
-  /** The way to a thread costs more than a fast disk does; a slow disk must not hold up the loop. */
+  /** A thread costs more than a fast disk does; a slow disk must not hold up the loop. */
   #isForLoop(bytes: Uint8Array): boolean {
     if (this.#rule !== 'adaptive') return this.#rule === 'loop';
     return bytes.length <= limits.walLoopSyncBytesMax && this.#syncMs <= limits.walLoopSyncMsMax;
