@@ -29,7 +29,7 @@ export const systemRandom: Random = {
   u64: systemU64,
 };
 
-/** The same sequence for the same seed, on every machine (splitmix64 spreads it, xoshiro128** runs). */
+/** One sequence per seed, on every machine (splitmix64 spreads it, xoshiro128** runs). */
 export function seededRandom(seed: number | bigint): Random {
   const [a, b] = [splitmix(BigInt(seed), 1n), splitmix(BigInt(seed), 2n)];
   let s0 = Number(a & 0xffff_ffffn);

@@ -133,7 +133,7 @@ function putsIn(entries: readonly Entry[]): string[] {
   return puts;
 }
 
-/** A log from nothing: the bootstrap change, a leader's empty entry, and puts over several segments. */
+/** A log from nothing: the bootstrap change, a leader's empty entry, puts over some segments. */
 async function writeLog(dir: string, puts: number): Promise<Record<string, string>> {
   await systemDisk.makeDir(`${dir}/member/snap`);
   const wal = await Wal.create(
