@@ -21,6 +21,8 @@ export interface Ctl {
 export interface Binaries {
   readonly node: readonly string[];
   readonly go: readonly string[] | null;
+  /** Whether the reference is of the line whose answers must be met exactly. */
+  readonly exact: boolean;
   readonly ctls: readonly Ctl[];
 }
 
@@ -37,7 +39,8 @@ export async function findBinaries(): Promise<Binaries> {
   else if (onPath !== null && (await versionOf(onPath)).startsWith('3.7.')) go = [onPath];
   else go = [await builtReference('etcd')].filter((path) => path !== null);
   if (go.length === 0) go = onPath === null ? null : [onPath];
-  return { node: nodeCommand(), go, ctls: await findCtls() };
+  const exact = go !== null && (await versionOf(go[0] ?? '')).startsWith('3.7.');
+  return { node: nodeCommand(), go, exact, ctls: await findCtls() };
 }
 
 /** Every etcdctl to drive the servers with, the oldest first. */

@@ -101,6 +101,11 @@ const EVERYDAY: readonly Probe[] = [
   post('resign without leader', '/v3/election/resign', '{}'),
   post('resign, not leader', '/v3/election/resign', '{"leader":{"key":"bg==","rev":"1"}}'),
   post('campaign with unknown lease', '/v3/election/campaign', '{"name":"bg==","lease":"9"}'),
+  // The decoding probes read these, so that their answers show what was understood.
+  post('put again', '/v3/kv/put', `{${KEY},"value":"/+8="}`),
+  post('put short key', '/v3/kv/put', '{"key":"YQ==","value":"MQ=="}'),
+  post('put binary key', '/v3/kv/put', '{"key":"_-8","value":"Mg=="}'),
+  post('put value as a number', '/v3/kv/put', '{"key":"YQ==","value":1}'),
 ];
 
 const DECODING: readonly Probe[] = [

@@ -5,7 +5,7 @@ import { findBinaries } from './binaries.ts';
 import { PROBES, type Probe } from './gateway-probes.ts';
 import { type HttpAnswer, httpRequest, LineStream } from './http-client.ts';
 import { compactJson } from './json-text.ts';
-import { olderThan, Server, until } from './servers.ts';
+import { Server, until } from './servers.ts';
 
 const HEADERS = [
   'content-type',
@@ -19,21 +19,22 @@ const HEADERS = [
   'location',
 ];
 const WATCH = '/v3/watch';
+const { node, go, exact } = await findBinaries();
 let ours: Server;
 let etcd: Server;
 
 beforeAll(async () => {
-  const { node, go } = await findBinaries();
   if (go === null) throw new Error('no etcd to compare with: set ETCD_GO_CMD');
   ours = await Server.start({ label: 'ours', command: node });
   etcd = await Server.start({ label: 'etcd', command: go });
-}, 400_000);
+}, 60_000);
 
 afterAll(async () => {
   await Promise.all([ours?.close(), etcd?.close()]);
 });
 
-describe('gateway and plain HTTP', () => {
+// Every line of etcd before 3.7 has another gateway library, with other bodies and codes.
+describe.runIf(exact)('gateway and plain HTTP', () => {
   it('answers every probe as etcd does', async () => {
     const differences: string[] = [];
     for (const probe of PROBES) {
@@ -153,7 +154,6 @@ function normalBody({ headers, body }: HttpAnswer): string {
 
 /** Our errors also carry `error`, the text's older name, for clients of older gateways. */
 function oldGenerationError(text: string): string {
-  if (olderThan(etcd.version, 3, 6)) return text;
   const fields = /^\{("error":"(?:[^"\\]|\\.)*"),"code"/.exec(text)?.[1];
   if (fields === undefined) return text;
   const message = fields.replace('"error"', '"message"');
