@@ -97,6 +97,31 @@ export const limits = {
   connectionsWaitingMax: 10_000,
   /** etcd: milliseconds that a client may take to send the head of an HTTP request. */
   httpHeadersTimeoutMs: 300_000,
+  /** HTTP/2 credit of one stream for request bytes. */
+  h2StreamWindowBytes: 1 * MIB,
+  /** HTTP/2 credit of a connection for request bytes of all its streams. */
+  h2ConnectionWindowBytes: 16 * MIB,
+  /** Bytes in a socket beyond which answers wait in their calls. */
+  h2SendBufferBytesMax: 1 * MIB,
+  /** Bytes in a socket beyond which nothing more is read from its peer. */
+  h2UnreadBytesMax: 2 * MIB,
+  /** Bytes of answers waiting on one connection; the one that crosses it is still taken. */
+  h2QueuedBytesMax: 256 * MIB,
+  /** Bytes of memory for request messages that are not complete, on one connection. */
+  h2AssemblyBytesMax: 64 * MIB,
+  /** Bytes of one compressed header block. */
+  h2HeaderBlockBytesMax: 64 * KIB,
+  /** CONTINUATION frames of one header block. */
+  h2ContinuationsMax: 16,
+  /** Streams reset by one client (or for its faults) and settings changed, at once and per second. */
+  h2ResetsBurstMax: 10_000,
+  h2ResetsPerSecondMax: 1000,
+  /** etcd: milliseconds until an accepted connection must have begun to speak HTTP/2. */
+  h2EstablishTimeoutMs: 120_000,
+  /** Milliseconds between the first and the last GOAWAY of a graceful end. */
+  h2DrainTimeoutMs: 5000,
+  /** Milliseconds that a closing connection may take to send its last bytes. */
+  h2LingerMs: 1000,
   /** Bytes of request metadata on one call. */
   headerBytesMax: 16 * KIB,
 } as const;

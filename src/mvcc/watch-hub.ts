@@ -16,7 +16,7 @@ import { limits } from '../limits.ts';
 import type { Key, Revision } from '../types.ts';
 import type { Event } from './event.ts';
 import { IntervalMap } from './interval-map.ts';
-import { keyBounds, isSingleKey } from './key-range.ts';
+import { isSingleKey, keyBounds } from './key-range.ts';
 import { RecentEvents } from './recent-events.ts';
 import type { KvStore } from './store.ts';
 

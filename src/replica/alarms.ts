@@ -5,9 +5,9 @@
 
 import { bucketRange, buckets, keyInBucket, rowKey } from '../buckets.ts';
 import {
+  AlarmAction,
   type AlarmMember,
   type AlarmRequest,
-  AlarmAction,
   AlarmType,
   decodeAlarmMember,
   encodeAlarmMember,

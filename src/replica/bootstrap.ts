@@ -7,8 +7,13 @@
  */
 
 import { assert } from '../assert.ts';
-import { buckets, metaRows, rowKey } from '../buckets.ts';
-import { decodeConfChange, decodeConfChangeV2, EMPTY_CONF_STATE, encodeConfChange } from '../codec/raftpb.ts';
+import { bucketRange, buckets, metaRows, rowKey } from '../buckets.ts';
+import {
+  decodeConfChange,
+  decodeConfChangeV2,
+  EMPTY_CONF_STATE,
+  encodeConfChange,
+} from '../codec/raftpb.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { limits } from '../limits.ts';
 import { KvStore } from '../mvcc/store.ts';
@@ -16,11 +21,18 @@ import { WatchHub } from '../mvcc/watch-hub.ts';
 import type { Clock, Disk, Random, StagedRows } from '../ports.ts';
 import type { ConfState, Entry, HardState } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
-import { type ClusterId, EMPTY_BYTES, type Index, type MemberId } from '../types.ts';
+import { type ClusterId, EMPTY_BYTES, type Index, type MemberId, type RowKey } from '../types.ts';
 import { readU64BE } from '../u64.ts';
 import { type Recovered, Wal, type WalObserver } from '../wal/wal.ts';
 import { Alarms } from './alarms.ts';
-import { clusterIdOf, compareIds, type Member, memberIdOf, memberJson, Members } from './members.ts';
+import {
+  clusterIdOf,
+  compareIds,
+  type Member,
+  Members,
+  memberIdOf,
+  memberJson,
+} from './members.ts';
 import { StateMachine } from './state-machine.ts';
 
 export interface FoundingMember {
@@ -41,6 +53,7 @@ export interface BootstrapOptions {
   readonly initialCluster: readonly FoundingMember[];
   readonly tickMs: number;
   readonly electionTicks: number;
+  readonly requestTimeoutTicks: number;
   readonly preVote: boolean;
   readonly learnersMax: number;
   readonly leaseTtlMinSeconds: number;
@@ -132,11 +145,17 @@ async function recover(options: BootstrapOptions): Promise<Recovered> {
 /** etcd: a new cluster's log begins with one entry per founding member, in the order of their ids. */
 async function found(options: BootstrapOptions): Promise<Recovered> {
   const founders = options.initialCluster
-    .map(({ name, peerUrls }) => ({ id: memberIdOf(peerUrls, options.clusterToken, null), name, peerUrls }))
+    .map(({ name, peerUrls }) => ({
+      id: memberIdOf(peerUrls, options.clusterToken, null),
+      name,
+      peerUrls,
+    }))
     .sort((a, b) => compareIds(a.id, b.id));
   const self = founders.find(({ name }) => name === options.name);
   if (self === undefined) {
-    throw new BootstrapError(`couldn't find local name "${options.name}" in the initial cluster configuration`);
+    throw new BootstrapError(
+      `couldn't find local name "${options.name}" in the initial cluster configuration`,
+    );
   }
   const metadata = { memberId: self.id, clusterId: clusterIdOf(founders.map(({ id }) => id)) };
   const wal = await Wal.create(options.disk, options.walDir, metadata, {
@@ -165,19 +184,19 @@ function foundingEntry(
   return { type: 'conf-change', term: 1, index: position + 1, data };
 }
 
-async function openStateMachine(
-  options: BootstrapOptions,
-  applied: Index,
-): Promise<StateMachine> {
+async function openStateMachine(options: BootstrapOptions, applied: Index): Promise<StateMachine> {
   const { rows, breathe, onFatal } = options;
   const store = await KvStore.open(rows, {
     compactionBatchLimit: options.compactionBatchLimit,
     breathe,
   });
-  const lessor = await Lessor.restore(rows, {
+  const lessor = new Lessor({
+    rows,
     minTtlSeconds: options.leaseTtlMinSeconds,
     tickMs: options.tickMs,
+    retryTicks: options.requestTimeoutTicks,
   });
+  await loadLeases(rows, lessor);
   store.forEachLeased((key, lease) => lessor.attach(lease, key));
   return new StateMachine(
     {
@@ -193,6 +212,18 @@ async function openStateMachine(
     },
     options.space,
   );
+}
+
+async function loadLeases(rows: StagedRows, lessor: Lessor): Promise<void> {
+  const { to } = bucketRange(buckets.lease);
+  let { from } = bucketRange(buckets.lease);
+  for (;;) {
+    const page = await rows.scan({ from, to, limit: limits.scanPageRowsMax });
+    lessor.load(page);
+    const last = page.at(-1);
+    if (last === undefined || page.length < limits.scanPageRowsMax) return;
+    from = `${last.key}\x00` as RowKey;
+  }
 }
 
 export function appliedIndex(rows: StagedRows): Index {

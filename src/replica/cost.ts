@@ -1,6 +1,11 @@
 /** What a request may add to the database, in bytes, as etcd's quota counts it. */
 
-import type { LeaseGrantRequest, PutRequest, RequestOp, TxnRequest } from '../codec/gen/etcdserverpb.ts';
+import type {
+  LeaseGrantRequest,
+  PutRequest,
+  RequestOp,
+  TxnRequest,
+} from '../codec/gen/etcdserverpb.ts';
 
 /** etcd: bytes allowed for the metadata of one pair. */
 const PAIR_OVERHEAD_BYTES = 256;

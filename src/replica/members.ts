@@ -8,7 +8,7 @@
 
 import { createHash } from 'node:crypto';
 import { bucketRange, buckets, keyInBucket, rowKey } from '../buckets.ts';
-import { EtcdError, errors } from '../errors.ts';
+import { type EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Rows } from '../ports.ts';
 import type { ConfChange } from '../raft/messages.ts';
@@ -43,7 +43,9 @@ export function memberIdOf(
   token: string,
   unixSeconds: number | null,
 ): MemberId {
-  const hash = createHash('sha1').update([...peerUrls].sort().join('')).update(token);
+  const hash = createHash('sha1')
+    .update([...peerUrls].sort().join(''))
+    .update(token);
   if (unixSeconds !== null) hash.update(String(unixSeconds));
   return firstEightBytes(hash.digest()) as MemberId;
 }
@@ -106,7 +108,10 @@ export class Members {
 
   static async open(rows: Rows, options: { readonly learnersMax: number }): Promise<Members> {
     const members = new Members(rows, options.learnersMax);
-    for (const row of await rows.scan({ ...bucketRange(buckets.members), limit: limits.membersMax })) {
+    for (const row of await rows.scan({
+      ...bucketRange(buckets.members),
+      limit: limits.membersMax,
+    })) {
       const id = BigInt(`0x${keyInBucket(row.key)}`) as MemberId;
       members.#members.set(id, parseMember(Buffer.from(row.value).toString('utf8'), id));
     }

@@ -3,8 +3,8 @@
  * which the service adds, or an error from the catalogue.
  */
 
-import type { EncodedKeyValue } from '../codec/key-value.ts';
 import type { AlarmMember, InternalRaftRequest, ResponseOp } from '../codec/gen/etcdserverpb.ts';
+import type { EncodedKeyValue } from '../codec/key-value.ts';
 import type { EtcdError } from '../errors.ts';
 import type { LeaseId, Revision } from '../types.ts';
 

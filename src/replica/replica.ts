@@ -17,7 +17,7 @@ import { EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Clock, Peers, StagedRows, Stop } from '../ports.ts';
 import type { ConfChange, ConfState, Entry, Message } from '../raft/messages.ts';
-import type { Persist, Raft, Ready } from '../raft/raft.ts';
+import type { Persist, Raft, RaftStatus, Ready } from '../raft/raft.ts';
 import type { ClusterId, Index, LeaseId, MemberId, Term } from '../types.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { CommandOf, Outcomes, ProposalKind } from './outcome.ts';
@@ -29,9 +29,9 @@ import type { StateMachine } from './state-machine.ts';
 /** What the replica reports while it works; everything else is read from it when asked. */
 export interface ReplicaObserver {
   rowsFlushed(seconds: number): void;
-  entryApplied(entry: Entry, seconds: number): void;
+  entryApplied(kind: string, seconds: number, ok: boolean): void;
   proposalFailed(): void;
-  leaderChanged(lead: MemberId | null, term: Term, isSelf: boolean): void;
+  leaderChanged(lead: MemberId | null, term: Term, self: MemberId): void;
   snapshotSaved(index: Index): void;
   leaseExpired(): void;
 }
@@ -42,9 +42,11 @@ export interface ReplicaOptions {
   readonly clock: Clock;
   readonly tickMs: number;
   readonly electionTicks: number;
+  readonly requestTimeoutTicks: number;
   readonly requestBytesMax: number;
   readonly snapshotEntries: number;
   readonly catchUpEntries: number;
+  readonly compactionSleepMs: number;
   readonly raft: Raft;
   readonly wal: Wal;
   readonly rows: StagedRows;
@@ -57,8 +59,6 @@ export interface ReplicaOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
-/** etcd: the request timeout is 5 s plus two election timeouts. */
-const REQUEST_TIMEOUT_BASE_MS = 5000;
 const LEASE_CHECK_MS = 500;
 
 export class Replica {
@@ -85,6 +85,8 @@ export class Replica {
   #lastFlushTick = 0;
   #primaryTerm: Term | null = null;
   #revokesInflight = 0;
+  #compacting = false;
+  readonly #stopping = new AbortController();
   #stopTicking: Stop | null = null;
   #state: 'running' | 'closing' | 'failed' = 'running';
 
@@ -98,8 +100,7 @@ export class Replica {
     this.#confState = options.confState;
     this.#flushedIndex = options.stateMachine.appliedIndex;
     this.#snapshotIndex = options.snapshotIndex;
-    const timeoutMs = REQUEST_TIMEOUT_BASE_MS + 2 * options.electionTicks * options.tickMs;
-    const timeoutTicks = Math.ceil(timeoutMs / options.tickMs);
+    const timeoutTicks = options.requestTimeoutTicks;
     this.#proposals = new Proposals(timeoutTicks);
     this.#reads = new ReadBarriers({
       timeoutTicks,
@@ -132,6 +133,15 @@ export class Replica {
     return this.#proposals.size;
   }
 
+  raftStatus(): RaftStatus {
+    return this.#raft.status();
+  }
+
+  /** Aborted when the member stops. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
   get confState(): ConfState {
     return this.#confState;
   }
@@ -148,8 +158,9 @@ export class Replica {
       this.#messages.push(message);
       this.#schedule();
     });
-    // A lone voter has nobody to wait for.
-    if (isLoneVoter(this.#confState, this.memberId)) this.#raft.campaign();
+    this.#campaignAlone();
+    // A compaction that the last life did not finish goes on.
+    if (this.stateMachine.store.compactionPending) this.#startCompaction();
     this.#schedule();
   }
 
@@ -205,6 +216,7 @@ export class Replica {
     if (this.#state !== 'running') return;
     this.#state = 'closing';
     this.#stopTicking?.();
+    this.#stopping.abort();
     this.#proposals.rejectAll(errors.stopped);
     this.#reads.rejectAll(errors.stopped);
     await this.#walIdle();
@@ -313,18 +325,42 @@ export class Replica {
     const { clock, observer } = this.#options;
     for (const entry of entries) {
       const started = clock.monotonic();
-      const { requestId, result, confChange } = this.stateMachine.apply(entry);
+      const { requestId, kind, result, confChange } = this.stateMachine.apply(entry);
       if (confChange !== null) this.#reconfigure(confChange);
-      observer.entryApplied(entry, (clock.monotonic() - started) / 1000);
+      const seconds = (clock.monotonic() - started) / 1000;
+      observer.entryApplied(kind, seconds, !(result instanceof EtcdError));
       this.#promoteLessor(entry);
       if (requestId === null) continue;
       if (result instanceof EtcdError) this.#proposals.reject(requestId, result);
       else this.#proposals.resolve(requestId, result);
     }
     this.#raft.applied(this.applied);
+    this.#campaignAlone();
+    if (this.stateMachine.store.compactionPending) this.#startCompaction();
     while ((this.#appliedWaiters[0]?.index ?? Number.POSITIVE_INFINITY) <= this.applied) {
       this.#appliedWaiters.shift()?.resolve();
     }
+  }
+
+  /** A lone voter has nobody to wait for. */
+  #campaignAlone(): void {
+    if (this.#raft.lead !== null || !isLoneVoter(this.#confState, this.memberId)) return;
+    if (this.#raft.state === 'follower') this.#raft.campaign();
+  }
+
+  #startCompaction(): void {
+    if (this.#compacting) return;
+    this.#compacting = true;
+    const { clock, compactionSleepMs } = this.#options;
+    const pause = (): Promise<void> => delay(clock, compactionSleepMs);
+    this.stateMachine.store.runCompaction(pause, this.#stopping.signal).then(
+      () => {
+        this.#compacting = false;
+      },
+      (error: unknown) => {
+        if (!this.#stopping.signal.aborted) this.#fail(error);
+      },
+    );
   }
 
   #reconfigure(change: ConfChange): void {
@@ -332,7 +368,7 @@ export class Replica {
   }
 
   #onRole(role: NonNullable<Ready['role']>): void {
-    this.#options.observer.leaderChanged(role.lead, role.term, role.state === 'leader');
+    this.#options.observer.leaderChanged(role.lead, role.term, this.memberId);
     if (role.lead === null) this.#reads.rejectAll(errors.leaderChanged);
     if (role.state !== 'leader' && this.#primaryTerm !== null) {
       this.#primaryTerm = null;
@@ -368,7 +404,8 @@ export class Replica {
     if (this.#primaryTerm === null) return;
     const room = limits.leaseRevokesInflightMax - this.#revokesInflight;
     if (room <= 0) return;
-    const due = this.stateMachine.lessor.expired(this.#ticks, limits.leaseExpiriesPerCheckMax);
+    const max = Math.min(room, limits.leaseExpiriesPerCheckMax);
+    const due = this.stateMachine.lessor.expired(this.#ticks, max);
     for (const id of due) this.#revokeExpired(id);
   }
 
@@ -442,6 +479,15 @@ interface WalWork {
 
 function isLoneVoter(state: ConfState, id: MemberId): boolean {
   return state.voters.length === 1 && state.voters[0] === id && state.votersOutgoing.length === 0;
+}
+
+function delay(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = clock.every(ms, () => {
+      stop();
+      resolve();
+    });
+  });
 }
 
 function nextTurn(clock: Clock): Promise<void> {

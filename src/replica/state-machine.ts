@@ -24,12 +24,14 @@ import type { Alarms } from './alarms.ts';
 import { leaseGrantCost, putCost, txnCost } from './cost.ts';
 import type { Members } from './members.ts';
 import type { AlarmOutcome, Command, Result } from './outcome.ts';
-import { applyDeleteRange, applyPut, applyTxn, finish } from './txn.ts';
+import { applyDeleteRange, applyPut, applyTxn, finish, type MvccCounts } from './txn.ts';
 
 /** What one entry did. */
 export interface Applied {
   /** `null` for entries that nobody proposed through a request id. */
   readonly requestId: bigint | null;
+  /** The request's name in metrics and log lines. */
+  readonly kind: string;
   readonly result: Result;
   /** Set for membership entries; `nodeId` is `null` when validation refused the change. */
   readonly confChange: ConfChange | null;
@@ -49,6 +51,9 @@ export interface StateMachineParts {
 
 const clusterVersionRow = rowKey(buckets.cluster, 'clusterVersion');
 
+/** The entry with which a leader opens its term. */
+const EMPTY_ENTRY: Applied = { requestId: null, kind: 'noop', result: null, confChange: null };
+
 export class StateMachine {
   readonly rows: Rows;
   readonly store: KvStore;
@@ -56,6 +61,7 @@ export class StateMachine {
   readonly hub: WatchHub;
   readonly alarms: Alarms;
   readonly members: Members;
+  readonly counts: MvccCounts = { puts: 0, deletes: 0, txns: 0, ranges: 0, putBytes: 0 };
   #appliedIndex: Index;
   #appliedTerm: Term;
   #clusterVersion: string;
@@ -94,10 +100,11 @@ export class StateMachine {
     this.#appliedTerm = entry.term;
     if (entry.type === 'conf-change') return this.#applyMembership(entry);
     assert(entry.type === 'normal', 'joint changes arrive only where all members are ours');
-    if (entry.data.length === 0) return { requestId: null, result: null, confChange: null };
+    if (entry.data.length === 0) return EMPTY_ENTRY;
     const { header, request } = decode(decodeInternalRaftRequest, entry.data);
     assert(header !== null && request !== null, 'an entry holds a header and a request');
-    return { requestId: header.id, result: this.#admitAndRun(request), confChange: null };
+    const result = this.#admitAndRun(request);
+    return { requestId: header.id, kind: request.case, result, confChange: null };
   }
 
   /** The rows that make the applied position durable together with what it produced. */
@@ -170,7 +177,7 @@ export class StateMachine {
     if (keys.length === 0) return null;
     const write = this.store.write();
     for (const key of keys) write.deleteRange(key, EMPTY_KEY);
-    finish(write, this.hub);
+    finish(write, this);
     return null;
   }
 
@@ -184,6 +191,7 @@ export class StateMachine {
     if (refused === null) this.members.apply(change);
     return {
       requestId: change.id,
+      kind: 'confChange',
       result: refused,
       confChange: refused === null ? change : { ...change, nodeId: null },
     };

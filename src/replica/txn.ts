@@ -4,6 +4,7 @@
  * written. A failing check rejects the whole transaction without using up a revision.
  */
 
+import { assert, must } from '../assert.ts';
 import {
   type Compare,
   CompareResult,
@@ -17,7 +18,6 @@ import {
   type TxnRequest,
 } from '../codec/gen/etcdserverpb.ts';
 import { type EncodedKeyValue, leaseOf, valueBytesOf } from '../codec/key-value.ts';
-import { assert, must } from '../assert.ts';
 import { EtcdError, errors } from '../errors.ts';
 import type { Lessor } from '../lease/lessor.ts';
 import type { KeyState } from '../mvcc/key-index.ts';
@@ -39,6 +39,17 @@ export interface TxnState {
   readonly store: KvStore;
   readonly lessor: Lessor;
   readonly hub: WatchHub;
+  readonly counts: MvccCounts;
+}
+
+/** What was done to the store since the start; metrics read it. */
+export interface MvccCounts {
+  puts: number;
+  deletes: number;
+  /** Transactions with more than one change. */
+  txns: number;
+  ranges: number;
+  putBytes: number;
 }
 
 /** Which branch each transaction of the tree takes, in the order in which they run. */
@@ -63,7 +74,7 @@ export function applyTxn(
   }
   const write = state.store.write();
   const responses = runOps(path, write, state.lessor);
-  return { revision: finish(write, state.hub), succeeded: path.succeeded, responses };
+  return { revision: finish(write, state), succeeded: path.succeeded, responses };
 }
 
 export function applyPut(request: PutRequest, state: TxnState): PutOutcome | EtcdError {
@@ -71,18 +82,27 @@ export function applyPut(request: PutRequest, state: TxnState): PutOutcome | Etc
   if (refused !== null) return refused;
   const write = state.store.write();
   const prevKv = put(request, write, state.lessor);
-  return { revision: finish(write, state.hub), prevKv };
+  return { revision: finish(write, state), prevKv };
 }
 
 export function applyDeleteRange(request: DeleteRangeRequest, state: TxnState): DeleteRangeOutcome {
   const write = state.store.write();
   const deleted = deleteRange(request, write, state.lessor);
-  return { revision: finish(write, state.hub), ...deleted };
+  return { revision: finish(write, state), ...deleted };
 }
 
 /** Ends a write and tells watchers about it, with nothing in between. Returns the store revision. */
-export function finish(write: WriteTxn, hub: WatchHub): Revision {
+export function finish(write: WriteTxn, { hub, counts }: TxnState): Revision {
   const { revision, events } = write.end();
+  for (const event of events) {
+    if (event.type === 'put') {
+      counts.puts++;
+      counts.putBytes += event.kv.length;
+    } else {
+      counts.deletes++;
+    }
+  }
+  if (events.length > 1) counts.txns++;
   if (events.length > 0) hub.publish(revision, events);
   return revision;
 }
@@ -118,7 +138,8 @@ function holds(compare: Compare, store: KvStore): boolean {
 // or differ from.
 function holdsForMissing(compare: Compare): boolean {
   if (compare.target === CompareTarget.VALUE) return false;
-  if (compare.target === CompareTarget.LEASE) return judge(compare, order(NO_LEASE, lease(compare)));
+  if (compare.target === CompareTarget.LEASE)
+    return judge(compare, order(NO_LEASE, lease(compare)));
   return judge(compare, order(0, given(compare)));
 }
 
@@ -127,7 +148,7 @@ function holdsFor(compare: Compare, state: KeyState, store: KvStore): boolean {
     case CompareTarget.VALUE: {
       const union = compare.targetUnion;
       const wanted = union?.case === 'value' ? union.value : EMPTY_BYTES;
-      const value = valueBytesOf(must(store.getPair(state.key), 'a live key has a pair'));
+      const value = valueBytesOf(must(store.latest(state.key), 'a live key has a pair'));
       return judge(compare, Buffer.compare(value, wanted));
     }
     case CompareTarget.CREATE:

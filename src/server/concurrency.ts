@@ -17,8 +17,9 @@ import {
 } from '../codec/gen/etcdserverpb.ts';
 import { createRevisionOf, type EncodedKeyValue, keyOf } from '../codec/key-value.ts';
 import { Code, EtcdError, errors } from '../errors.ts';
+import type { Event } from '../mvcc/event.ts';
 import { readOptions } from '../mvcc/range.ts';
-import type { WatchHub } from '../mvcc/watch-hub.ts';
+import type { Watcher, WatchHub } from '../mvcc/watch-hub.ts';
 import { EMPTY_KEY, hexId, type Key, type LeaseId, NO_LEASE, type Revision } from '../types.ts';
 import type { Kv } from './kv.ts';
 import type { LeaseService } from './lease.ts';
@@ -124,26 +125,40 @@ export async function waitDeletes(
     );
     const [last] = found.kvs;
     if (last === undefined) return;
-    await deleted(hub, keyOf(last), found.header?.revision ?? 0, caller);
+    await nextChange(hub, caller, {
+      key: keyOf(last),
+      rangeEnd: EMPTY_KEY,
+      from: found.header?.revision ?? 0,
+      wanted: ({ type }) => type === 'delete',
+    });
   }
 }
 
-/** Resolves at the deletion of `key` at or after `revision`; rejects when the caller goes away. */
-function deleted(hub: WatchHub, key: Key, revision: Revision, caller: Caller): Promise<void> {
+export interface ChangeWanted {
+  readonly key: Key;
+  readonly rangeEnd: Key;
+  readonly from: Revision;
+  readonly wanted: (event: Event) => boolean;
+}
+
+/** The first wanted change at or after a revision; rejects when the caller goes away. */
+export function nextChange(hub: WatchHub, caller: Caller, where: ChangeWanted): Promise<Event> {
   return new Promise((resolve, reject) => {
-    const watcher = hub.watch(key, EMPTY_KEY, revision, {
+    const watcher: Watcher = hub.watch(where.key, where.rangeEnd, where.from, {
       deliver(_watcher, events) {
-        if (events.some(({ type }) => type === 'delete')) {
-          hub.cancel(watcher);
-          resolve();
-        }
+        const event = events.find(where.wanted);
+        if (event === undefined) return true;
+        hub.cancel(watcher);
+        stopListening();
+        resolve(event);
         return true;
       },
       compacted() {
-        reject(unknown(errors.compacted));
+        stopListening();
+        reject(errors.compacted);
       },
     });
-    caller.onCancel(() => {
+    const stopListening = caller.onCancel(() => {
       hub.cancel(watcher);
       reject(errors.contextCanceled);
     });

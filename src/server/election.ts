@@ -22,14 +22,13 @@ import {
 } from '../codec/gen/v3electionpb.ts';
 import { createRevisionOf, type EncodedKeyValue, keyOf, valueBytesOf } from '../codec/key-value.ts';
 import { EtcdError, errors } from '../errors.ts';
-import type { Event } from '../mvcc/event.ts';
-import type { Watcher } from '../mvcc/watch-hub.ts';
-import { EMPTY_KEY, type Key, type Revision } from '../types.ts';
+import { EMPTY_KEY, type Revision } from '../types.ts';
 import {
   type ConcurrencyDeps,
   createRevisionIs,
   deleteOp,
   firstCreated,
+  nextChange,
   ownerKey,
   pairsRead,
   prefixEnd,
@@ -164,7 +163,7 @@ async function observe(
     let [kv] = found.kvs;
     let from = header.revision + 1;
     if (kv === undefined) {
-      const first = await nextChange(deps, caller, {
+      const first = await nextChange(deps.hub, caller, {
         key: prefix,
         rangeEnd: prefixEnd(prefix),
         from,
@@ -189,7 +188,7 @@ async function followLeader(
   const key = keyOf(start.kv);
   let { from } = start;
   for (;;) {
-    const change = await nextChange(deps, caller, {
+    const change = await nextChange(deps.hub, caller, {
       key,
       rangeEnd: EMPTY_KEY,
       from,
@@ -199,35 +198,4 @@ async function followLeader(
     output.send({ header: { ...start.header, revision: change.revision }, kv: change.kv });
     from = change.revision + 1;
   }
-}
-
-function nextChange(
-  { hub }: ConcurrencyDeps,
-  caller: Caller,
-  where: {
-    readonly key: Key;
-    readonly rangeEnd: Key;
-    readonly from: Revision;
-    readonly wanted: (event: Event) => boolean;
-  },
-): Promise<Event> {
-  return new Promise((resolve, reject) => {
-    const watcher: Watcher = hub.watch(where.key, where.rangeEnd, where.from, {
-      deliver(_watcher, events) {
-        const event = events.find(where.wanted);
-        if (event !== undefined) {
-          hub.cancel(watcher);
-          resolve(event);
-        }
-        return true;
-      },
-      compacted() {
-        reject(unknown(errors.compacted));
-      },
-    });
-    caller.onCancel(() => {
-      hub.cancel(watcher);
-      reject(errors.contextCanceled);
-    });
-  });
 }

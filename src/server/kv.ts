@@ -1,5 +1,6 @@
 /** The KV service: checks, then a barrier and a read, or a proposal. */
 
+import { must } from '../assert.ts';
 import {
   type CompactionRequest,
   type CompactionResponse,
@@ -26,24 +27,17 @@ import {
   type TxnRequest,
   type TxnResponse,
 } from '../codec/gen/etcdserverpb.ts';
-import { must } from '../assert.ts';
 import { type EncodedKeyValue, keyOf } from '../codec/key-value.ts';
 import { EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
-import type { KvStore } from '../mvcc/store.ts';
+import { afterKey } from '../mvcc/key-range.ts';
 import type { RangeResult, ReadOptions } from '../mvcc/range.ts';
+import type { KvStore } from '../mvcc/store.ts';
 import { putCost, txnCost } from '../replica/cost.ts';
 import type { Replica } from '../replica/replica.ts';
 import { applyTxn } from '../replica/txn.ts';
-import { afterKey } from '../mvcc/key-range.ts';
 import type { Revision } from '../types.ts';
-import {
-  checkDeleteRange,
-  checkPut,
-  checkRange,
-  checkRangeStream,
-  checkTxn,
-} from './kv-checks.ts';
+import { checkDeleteRange, checkPut, checkRange, checkRangeStream, checkTxn } from './kv-checks.ts';
 import { type Caller, type Method, type Output, serverStream, unary } from './rpc.ts';
 import type { Space } from './space.ts';
 
@@ -54,8 +48,6 @@ export interface KvDeps {
   readonly requestBytesMax: number;
   /** The header of an answer that speaks of `revision`. */
   readonly header: (revision: Revision) => ResponseHeader;
-  /** Aborted when the member stops. */
-  readonly signal: AbortSignal;
   /** Lets other work run between two slices of a long one. */
   readonly yieldNow: () => Promise<void>;
 }
@@ -112,12 +104,7 @@ export function createKv(deps: KvDeps): Kv {
 export function kvMethods(kv: Kv): readonly Method[] {
   const service = 'etcdserverpb.KV';
   return [
-    unary(
-      service,
-      'Range',
-      { decode: decodeRangeRequest, encode: encodeRangeResponse },
-      kv.range,
-    ),
+    unary(service, 'Range', { decode: decodeRangeRequest, encode: encodeRangeResponse }, kv.range),
     serverStream(
       service,
       'RangeStream',
@@ -141,10 +128,7 @@ export function kvMethods(kv: Kv): readonly Method[] {
   ];
 }
 
-function readRange(
-  deps: KvDeps,
-  request: RangeRequest,
-): RangeResponse | Promise<RangeResponse> {
+function readRange(deps: KvDeps, request: RangeRequest): RangeResponse | Promise<RangeResponse> {
   const { store } = deps.replica.stateMachine;
   if (request.rangeEnd === '' || (request.limit > 0 && request.limit <= limits.keysPerSliceMax)) {
     return rangeResponse(deps, store.range(request));
@@ -168,6 +152,7 @@ async function readInSlices(
 
 function rangeResponse(deps: KvDeps, found: RangeResult | EtcdError): RangeResponse {
   if (found instanceof EtcdError) throw found;
+  deps.replica.stateMachine.counts.ranges++;
   const { kvs, more, count, revision } = found;
   return { header: deps.header(revision), kvs, more, count };
 }
@@ -207,10 +192,10 @@ async function compact(deps: KvDeps, request: CompactionRequest): Promise<Compac
   try {
     const { revision } = await replica.propose('compaction', request);
     // The answer of a physical compaction means that the space is free on this member.
-    if (request.physical) await store.whenCompacted(deps.signal);
+    if (request.physical) await store.whenCompacted(replica.stopping);
     return { header: deps.header(revision) };
   } catch (error) {
-    if (error === errors.compacted && request.physical) await store.whenCompacted(deps.signal);
+    if (error === errors.compacted && request.physical) await store.whenCompacted(replica.stopping);
     throw error;
   }
 }
@@ -258,7 +243,11 @@ async function streamRange(
   output.end(null);
 }
 
-function nextChunk(keys: number, sent: readonly EncodedKeyValue[], requestBytesMax: number): number {
+function nextChunk(
+  keys: number,
+  sent: readonly EncodedKeyValue[],
+  requestBytesMax: number,
+): number {
   let bytes = 0;
   for (const kv of sent) bytes += kv.length;
   if (bytes < requestBytesMax / 2) return keys * 2;

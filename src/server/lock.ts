@@ -1,5 +1,6 @@
 /** The Lock service (`v3lock`): a lock is held by the oldest key under its name. */
 
+import { must } from '../assert.ts';
 import {
   decodeLockRequest,
   decodeUnlockRequest,
@@ -11,7 +12,6 @@ import {
   type UnlockResponse,
 } from '../codec/gen/v3lockpb.ts';
 import { createRevisionOf } from '../codec/key-value.ts';
-import { must } from '../assert.ts';
 import { errors } from '../errors.ts';
 import { EMPTY_BYTES, EMPTY_KEY } from '../types.ts';
 import {

@@ -5,6 +5,7 @@
 
 import { decode, encode, type Reader, type Writer } from '../codec/wire.ts';
 import { Code, EtcdError } from '../errors.ts';
+import type { Stop } from '../ports.ts';
 
 /** Who calls, as far as a service may know. */
 export interface Caller {
@@ -12,8 +13,8 @@ export interface Caller {
   metadata(name: string): string | null;
   /** True once the caller has gone away; checked by long work between its slices. */
   readonly cancelled: boolean;
-  /** Calls `fn` once when the caller goes away before its answer. */
-  onCancel(fn: () => void): void;
+  /** Calls `fn` once when the caller goes away before its answer, unless stopped before. */
+  onCancel(fn: () => void): Stop;
 }
 
 /** The answering half of a stream. */
@@ -120,10 +121,7 @@ export function bidi<Req, Res>(
 
 /** A method that exists in the API and comes later here. */
 export function unimplemented(service: string, name: string): UnaryMethod {
-  const error = new EtcdError(
-    Code.UNIMPLEMENTED,
-    `unknown method ${name} for service ${service}`,
-  );
+  const error = new EtcdError(Code.UNIMPLEMENTED, `unknown method ${name} for service ${service}`);
   return {
     kind: 'unary',
     service,

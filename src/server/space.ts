@@ -14,8 +14,6 @@ const PAGE_BYTES = 4096;
 /** etcd: an empty database: two meta pages, the root and two more. */
 const EMPTY_BYTES = 5 * PAGE_BYTES;
 
-export const DEFAULT_QUOTA_BYTES = 2 * 1024 * 1024 * 1024;
-
 function pages(bytes: number): number {
   return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 }
@@ -48,10 +46,10 @@ export class Space {
   /** `null`: no quota. */
   readonly quotaBytes: number | null;
 
-  constructor(replica: Replica, size: DatabaseSize, quotaFlag: number) {
+  constructor(replica: Replica, size: DatabaseSize, quotaBytes: number | null) {
     this.#replica = replica;
     this.#size = size;
-    this.quotaBytes = quotaFlag < 0 ? null : quotaFlag === 0 ? DEFAULT_QUOTA_BYTES : quotaFlag;
+    this.quotaBytes = quotaBytes;
   }
 
   /** Rejects with `noSpace` when `cost` more bytes would reach the quota. */

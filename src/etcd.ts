@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+/** The program: etcd's command line, one member, etcd's exit codes. */
+
+import { readFileSync } from 'node:fs';
+import { logSettings, parseCommandLine } from './config/command-line.ts';
+import type { LogNote } from './config/note.ts';
+import { createLog, type Log } from './log.ts';
+import { startMember } from './server/member.ts';
+
+async function main(): Promise<void> {
+  const parsed = parseCommandLine(process.argv.slice(2), process.env, (path) =>
+    readFileSync(path, 'utf8'),
+  );
+  if (parsed.kind === 'print') {
+    process.stdout.write(parsed.stdout);
+    process.stderr.write(parsed.stderr);
+    process.exitCode = parsed.exitCode;
+    return;
+  }
+  if (parsed.kind === 'fail') {
+    const log = createLog(parsed.log ?? DEFAULT_LOG);
+    for (const note of parsed.notes) write(log, note);
+    process.stderr.write(parsed.stderr);
+    process.exitCode = parsed.exitCode;
+    return;
+  }
+  const { config, notes } = parsed;
+  const log = createLog(logSettings(config));
+  for (const note of notes) write(log, note);
+  const member = await startMember({
+    config,
+    log,
+    memory: false,
+    onFatal: (error) => log.fatal('member failed', { error: textOf(error) }),
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info('received signal; shutting down', {
+        signal: signal === 'SIGTERM' ? 'terminated' : 'interrupt',
+      });
+      log.info('closing etcd server', { name: config.name, 'data-dir': config.dataDir });
+      member.close().then(
+        () => {
+          log.info('closed etcd server', { name: config.name, 'data-dir': config.dataDir });
+          // etcd: the process ends by the signal it was sent.
+          process.kill(process.pid, signal);
+        },
+        (error: unknown) => log.fatal('failed to close etcd server', { error: textOf(error) }),
+      );
+    });
+  }
+}
+
+const DEFAULT_LOG = { level: 'info', format: 'json', outputs: ['default'] } as const;
+
+function write(log: Log, { level, msg, fields }: LogNote): void {
+  if (level === 'warn') log.warn(msg, fields);
+  else if (level === 'fatal') log.error(msg, fields);
+  else log.info(msg, fields);
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+main().catch((error: unknown) => {
+  createLog(DEFAULT_LOG).fatal('discovery failed', { error: textOf(error) });
+});

@@ -1,0 +1,188 @@
+/** Everything that listens: client, HTTP-only, metrics and peer URLs, bound early and served late. */
+
+import { createServer, type Server as HttpServer } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Settings } from '../config/flags.ts';
+import { limits } from '../limits.ts';
+import type { Log } from '../log.ts';
+import { memberJson } from '../replica/members.ts';
+import type { Replica } from '../replica/replica.ts';
+import { hexId } from '../types.ts';
+import { createGateway } from './gateway.ts';
+import { createGrpc } from './grpc.ts';
+import { type Http2Connection, serveHttp2 } from './h2/connection.ts';
+import { createHealth } from './health.ts';
+import { createHttp, type HttpDeps, versionText } from './http.ts';
+import { type Listener, type ListenerHandlers, listen } from './listener.ts';
+import type { Observation } from './observation.ts';
+import type { Method } from './rpc.ts';
+import { createRpcGate } from './rpc-gate.ts';
+
+export interface Served {
+  readonly methods: readonly Method[];
+  readonly replica: Replica;
+  readonly observation: Observation;
+  readonly debugVars: () => string;
+  readonly monotonic: () => number;
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface Frontend {
+  /** As listened on, with the ports that were chosen for port 0. */
+  readonly clientUrls: readonly string[];
+  readonly advertisedUrls: readonly string[];
+  serve(served: Served): void;
+  tick(nowMs: number): void;
+  close(): Promise<void>;
+}
+
+/** A setting asks for what this version does not have. */
+export class UnsupportedError extends Error {
+  override readonly name = 'UnsupportedError';
+}
+
+export async function openFrontend(config: Settings, log: Log): Promise<Frontend> {
+  const opened: Listener[] = [];
+  const open = async (urls: readonly string[]): Promise<readonly Listener[]> => {
+    const listeners: Listener[] = [];
+    for (const url of urls) {
+      if (/^(https|unixs):/.test(url))
+        throw new UnsupportedError(`TLS is not supported yet: ${url}`);
+      const listener = await listen(url);
+      opened.push(listener);
+      listeners.push(listener);
+    }
+    return listeners;
+  };
+  try {
+    const peers = await open(config.listenPeerUrls);
+    const clients = await open(config.listenClientUrls);
+    const httpOnly = await open(config.listenClientHttpUrls);
+    const metrics = await open(config.listenMetricsUrls);
+    return frontendOf({ config, log, opened, peers, clients, httpOnly, metrics });
+  } catch (error) {
+    for (const listener of opened) await listener.close();
+    throw error;
+  }
+}
+
+interface Opened {
+  readonly config: Settings;
+  readonly log: Log;
+  readonly opened: readonly Listener[];
+  readonly peers: readonly Listener[];
+  readonly clients: readonly Listener[];
+  readonly httpOnly: readonly Listener[];
+  readonly metrics: readonly Listener[];
+}
+
+function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: Opened): Frontend {
+  const connections = new Set<Http2Connection>();
+  return {
+    clientUrls: clients.map(({ url }) => url),
+    advertisedUrls: config.advertiseClientUrls.map((url) => withPort(url, clients)),
+    serve(served) {
+      const http = httpDeps(config, served);
+      const clientHttp = createHttp(http, 'client');
+      const onHttp2 = http2Handler(config, served, connections);
+      const split = httpOnly.length > 0;
+      for (const listener of metrics) {
+        listener.serve({ onHttp2: null, http: createHttp(http, 'metrics') });
+      }
+      for (const listener of peers) {
+        listener.serve({ onHttp2: null, http: peerHttp(served.replica) });
+      }
+      for (const listener of httpOnly) listener.serve({ onHttp2: null, http: clientHttp });
+      const handlers: ListenerHandlers = { onHttp2, http: split ? null : clientHttp };
+      for (const listener of [...clients, ...httpOnly]) {
+        if (clients.includes(listener)) listener.serve(handlers);
+        log.info('ready to serve client requests');
+        log.info('serving client traffic insecurely; this is strongly discouraged!', {
+          traffic: clients.includes(listener) ? (split ? 'grpc' : 'grpc+http') : 'http',
+          address: listener.url.replace(/^\w+:\/\//, ''),
+        });
+      }
+    },
+    tick(nowMs) {
+      for (const connection of connections) connection.tick(nowMs);
+    },
+    async close() {
+      for (const listener of opened) listener.stopAccepting();
+      for (const connection of connections) connection.goaway();
+      await Promise.all(opened.map((listener) => listener.close()));
+    },
+  };
+}
+
+/** A URL advertised with port 0 means the port that was chosen. */
+function withPort(url: string, clients: readonly Listener[]): string {
+  const port = clients[0] === undefined ? '' : new URL(clients[0].url).port;
+  return url.replace(/:0$/, `:${port}`);
+}
+
+function http2Handler(config: Settings, served: Served, connections: Set<Http2Connection>) {
+  const options = {
+    onCall: createGrpc({
+      methods: byPath(served.methods),
+      gate: createRpcGate(served.replica),
+      observer: served.observation.grpc,
+      monotonic: served.monotonic,
+      onFatal: served.onFatal,
+    }),
+    messageBytesMax: config.maxRequestBytes + limits.grpcOverheadBytes,
+    maxConcurrentStreams: config.maxConcurrentStreams,
+    headerBytesMax: limits.headerBytesMax,
+    keepalive: {
+      minTimeMs: config.grpcKeepaliveMinTime,
+      intervalMs: config.grpcKeepaliveInterval,
+      timeoutMs: config.grpcKeepaliveTimeout,
+    },
+  };
+  return (socket: Socket, head: Buffer): void => {
+    const connection = serveHttp2(socket, options, head);
+    connections.add(connection);
+    socket.on('close', () => connections.delete(connection));
+  };
+}
+
+function byPath(methods: readonly Method[]): ReadonlyMap<string, Method> {
+  return new Map(methods.map((method) => [`/${method.service}/${method.name}`, method]));
+}
+
+function httpDeps(config: Settings, served: Served): HttpDeps {
+  const { replica, observation, onFatal, debugVars } = served;
+  const gateway = createGateway({
+    methods: byPath(served.methods),
+    gate: createRpcGate(replica),
+    requestBytesMax: config.maxRequestBytes,
+    onFatal,
+  });
+  return {
+    gateway: config.enableGrpcGateway ? gateway : null,
+    health: createHealth(replica, observation.health),
+    cors: config.cors,
+    hostWhitelist: config.hostWhitelist,
+    clusterVersion: () => replica.stateMachine.clusterVersion,
+    renderMetrics: () => observation.renderMetrics(),
+    debugVars,
+    onFatal,
+  };
+}
+
+/** What a member of one answers on its peer port: who it is. Raft comes with more members. */
+function peerHttp(replica: Replica): HttpServer {
+  return createServer((request, response) => {
+    if (request.url === '/members' && request.method === 'GET') {
+      const members = replica.stateMachine.members.list().map((member) => memberJson(member));
+      response.setHeader('X-Etcd-Cluster-ID', hexId(replica.clusterId));
+      response.setHeader('Content-Type', 'application/json');
+      response.end(`[${members.join(',')}]\n`);
+    } else if (request.url === '/version' && request.method === 'GET') {
+      response.setHeader('Content-Type', 'application/json');
+      response.end(versionText(replica.stateMachine.clusterVersion));
+    } else {
+      response.setHeader('Content-Type', 'text/plain; charset=utf-8');
+      response.writeHead(404).end('404 page not found\n');
+    }
+  });
+}

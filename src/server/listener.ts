@@ -1,0 +1,113 @@
+/**
+ * One port, two protocols: the first bytes of a connection tell whether it speaks HTTP/2 with prior
+ * knowledge (gRPC) or HTTP/1.1. Connections are accepted from the start and answered once the
+ * member is ready, as etcd does it.
+ */
+
+import type { Server as HttpServer } from 'node:http';
+import { createServer, type Server, type Socket } from 'node:net';
+import { limits } from '../limits.ts';
+
+/** How an HTTP/2 client begins; enough of it to tell. */
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n');
+
+export interface ListenerHandlers {
+  /** `null`: this listener serves HTTP/1.1 only. `head` is what was read already. */
+  readonly onHttp2: ((socket: Socket, head: Buffer) => void) | null;
+  /** `null`: this listener serves gRPC only. */
+  readonly http: HttpServer | null;
+}
+
+export interface Listener {
+  /** As listened on, with the port that was chosen for port 0. */
+  readonly url: string;
+  /** Answers the connections that wait, and those to come. */
+  serve(handlers: ListenerHandlers): void;
+  readonly connectionCount: number;
+  /** Stops accepting; connections that are open stay. */
+  stopAccepting(): void;
+  /** Ends every connection. */
+  close(): Promise<void>;
+}
+
+/** Rejects with the system's error when the address cannot be bound. */
+export async function listen(url: string): Promise<Listener> {
+  const sockets = new Set<Socket>();
+  let waiting: Socket[] = [];
+  let handlers: ListenerHandlers | null = null;
+  const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    // A client that vanishes is no event for the server; whoever serves it hears 'close'.
+    socket.on('error', () => socket.destroy());
+    if (handlers !== null) greet(socket, handlers);
+    else if (waiting.length < limits.connectionsWaitingMax) waiting.push(socket);
+    else socket.destroy();
+  });
+  const bound = await bind(server, url);
+  return {
+    url: bound,
+    serve(ready) {
+      handlers = ready;
+      for (const socket of waiting) if (!socket.destroyed) greet(socket, ready);
+      waiting = [];
+    },
+    get connectionCount() {
+      return sockets.size;
+    },
+    stopAccepting() {
+      server.close();
+    },
+    close() {
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      });
+    },
+  };
+}
+
+/** Hands a connection to the protocol that its first bytes show. */
+function greet(socket: Socket, handlers: ListenerHandlers): void {
+  const { http, onHttp2 } = handlers;
+  if (onHttp2 === null) {
+    http?.emit('connection', socket);
+    socket.resume();
+    return;
+  }
+  let head: Buffer = Buffer.alloc(0);
+  const take = (chunk: Buffer): void => {
+    head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
+    const compared = Math.min(head.length, PREFACE.length);
+    const speaksHttp2 = head.compare(PREFACE, 0, compared, 0, compared) === 0;
+    if (speaksHttp2 && compared < PREFACE.length) return;
+    socket.off('data', take);
+    if (speaksHttp2 || http === null) {
+      onHttp2(socket, head);
+      return;
+    }
+    // The head goes back into the stream, from which the HTTP server reads it.
+    socket.pause();
+    socket.unshift(head);
+    http.emit('connection', socket);
+    socket.resume();
+  };
+  socket.on('data', take);
+  socket.resume();
+}
+
+function bind(server: Server, url: string): Promise<string> {
+  const { protocol, hostname, port, host, pathname } = new URL(url);
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    const done = (): void => {
+      server.off('error', reject);
+      const address = server.address();
+      const actual = address !== null && typeof address === 'object' ? address.port : port;
+      resolve(protocol === 'unix:' ? url : `${protocol}//${hostname}:${actual}`);
+    };
+    // etcd: the file's name is the URL's host and path.
+    if (protocol === 'unix:') server.listen(host + pathname, done);
+    else server.listen(Number(port), hostname.replace(/^\[|\]$/g, ''), done);
+  });
+}

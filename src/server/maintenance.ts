@@ -1,0 +1,162 @@
+/** The Maintenance service: state, alarms, hashes and defragmentation of this member. */
+
+import {
+  AlarmAction,
+  type AlarmRequest,
+  type AlarmResponse,
+  AlarmType,
+  type DefragmentResponse,
+  decodeAlarmRequest,
+  decodeDefragmentRequest,
+  decodeHashKVRequest,
+  decodeHashRequest,
+  decodeStatusRequest,
+  encodeAlarmResponse,
+  encodeDefragmentResponse,
+  encodeHashKVResponse,
+  encodeHashResponse,
+  encodeStatusResponse,
+  type HashKVRequest,
+  type HashKVResponse,
+  type HashResponse,
+  type ResponseHeader,
+  type StatusResponse,
+} from '../codec/gen/etcdserverpb.ts';
+import { DEFAULT_QUOTA_BYTES } from '../config/start.ts';
+import { Code, EtcdError, errors } from '../errors.ts';
+import type { Engine } from '../ports.ts';
+import type { Replica } from '../replica/replica.ts';
+import type { MemberId, Revision } from '../types.ts';
+import { SERVER_VERSION } from '../version.ts';
+import { hashDatabase } from './database-hash.ts';
+import { type Method, unary, unimplemented } from './rpc.ts';
+import type { DatabaseSize, Space } from './space.ts';
+
+export interface MaintenanceDeps {
+  readonly replica: Replica;
+  readonly engine: Engine;
+  readonly size: DatabaseSize;
+  readonly space: Space;
+  readonly header: (revision: Revision) => ResponseHeader;
+  readonly breathe: () => Promise<void>;
+  /** Reports a defragmentation of so many seconds. */
+  readonly defragmented: (seconds: number) => void;
+  readonly monotonic: () => number;
+}
+
+const ALARM_NAMES: Readonly<Record<number, string>> = {
+  [AlarmType.NOSPACE]: 'NOSPACE',
+  [AlarmType.CORRUPT]: 'CORRUPT',
+};
+
+export type Maintenance = ReturnType<typeof createMaintenance>;
+
+export function createMaintenance(deps: MaintenanceDeps) {
+  const { replica, size } = deps;
+  const { store, alarms } = replica.stateMachine;
+  const header = (): ResponseHeader => deps.header(store.revision);
+  let defragmenting: Promise<void> | null = null;
+  return {
+    async alarm(request: AlarmRequest): Promise<AlarmResponse> {
+      const { GET, ACTIVATE, DEACTIVATE } = AlarmAction;
+      if (![GET, ACTIVATE, DEACTIVATE].some((action) => action === request.action)) {
+        throw new EtcdError(Code.INVALID_ARGUMENT, 'etcdserver: unknown alarm action');
+      }
+      const outcome = await replica.propose('alarm', request);
+      return { header: header(), alarms: outcome.alarms };
+    },
+
+    status(): StatusResponse {
+      const told: string[] = [];
+      if (replica.lead === null) told.push(errors.noLeader.message);
+      for (const { memberId, alarm } of alarms.list()) {
+        told.push(`memberID:${memberId} alarm:${ALARM_NAMES[alarm] ?? alarm}`);
+      }
+      const self = replica.stateMachine.members.get(replica.memberId);
+      return {
+        header: header(),
+        version: SERVER_VERSION,
+        dbSize: size.total,
+        leader: replica.lead ?? (0n as MemberId),
+        raftIndex: replica.commit,
+        raftTerm: replica.term,
+        raftAppliedIndex: replica.applied,
+        errors: told,
+        dbSizeInUse: size.inUse,
+        isLearner: self?.isLearner ?? false,
+        // The storage version follows the cluster's.
+        storageVersion: replica.stateMachine.clusterVersion,
+        dbSizeQuota: deps.space.quotaBytes ?? DEFAULT_QUOTA_BYTES,
+        downgradeInfo: { enabled: false, targetVersion: '' },
+      };
+    },
+
+    async hash(): Promise<HashResponse> {
+      await replica.flush();
+      return { header: header(), hash: await hashDatabase(deps.engine, deps.breathe) };
+    },
+
+    async hashKv({ revision }: HashKVRequest): Promise<HashKVResponse> {
+      const result = await store.hashKv(revision);
+      if (result instanceof EtcdError) throw result;
+      const { hash, compactRevision, hashRevision } = result;
+      return { header: header(), hash, compactRevision, hashRevision };
+    },
+
+    /** Compacts the engine while everything goes on; whoever asks meanwhile waits for the same. */
+    async defragment(): Promise<DefragmentResponse> {
+      defragmenting ??= defragment().finally(() => {
+        defragmenting = null;
+      });
+      await defragmenting;
+      return { header: null };
+    },
+  };
+
+  async function defragment(): Promise<void> {
+    const started = deps.monotonic();
+    await replica.flush();
+    await deps.engine.compact();
+    size.defragmented();
+    deps.defragmented((deps.monotonic() - started) / 1000);
+  }
+}
+
+export function maintenanceMethods(maintenance: Maintenance): readonly Method[] {
+  const service = 'etcdserverpb.Maintenance';
+  return [
+    unary(
+      service,
+      'Alarm',
+      { decode: decodeAlarmRequest, encode: encodeAlarmResponse },
+      maintenance.alarm,
+    ),
+    unary(
+      service,
+      'Status',
+      { decode: decodeStatusRequest, encode: encodeStatusResponse },
+      maintenance.status,
+    ),
+    unary(
+      service,
+      'Defragment',
+      { decode: decodeDefragmentRequest, encode: encodeDefragmentResponse },
+      maintenance.defragment,
+    ),
+    unary(
+      service,
+      'Hash',
+      { decode: decodeHashRequest, encode: encodeHashResponse },
+      maintenance.hash,
+    ),
+    unary(
+      service,
+      'HashKV',
+      { decode: decodeHashKVRequest, encode: encodeHashKVResponse },
+      maintenance.hashKv,
+    ),
+    unimplemented(service, 'Snapshot'),
+    unimplemented(service, 'MoveLeader'),
+    unimplemented(service, 'Downgrade'),
+  ];
+}

@@ -1,0 +1,237 @@
+/**
+ * What a member tells about itself while it works: metrics under etcd's names and etcd's log lines.
+ * Cheap counters are kept here; gauges are read from the parts when somebody scrapes.
+ */
+
+import { methodSchemas } from '../codec/gen/schema.ts';
+import { featureGateNames, featureGateSpecs, gateEnabled } from '../config/feature-gates.ts';
+import type { Settings } from '../config/flags.ts';
+import type { Code } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { GrpcMethodMetrics } from '../metrics/grpc-families.ts';
+import { createMetrics, type Metrics } from '../metrics/metrics.ts';
+import type { Bootstrapped } from '../replica/bootstrap.ts';
+import type { Replica, ReplicaObserver } from '../replica/replica.ts';
+import { hexId } from '../types.ts';
+import { SERVER_VERSION } from '../version.ts';
+import type { WalObserver } from '../wal/wal.ts';
+import type { GrpcObserver } from './grpc.ts';
+import type { HealthObserver } from './health.ts';
+import type { Method } from './rpc.ts';
+import type { DatabaseSize } from './space.ts';
+import type { WatchService } from './watch.ts';
+
+interface Observed {
+  readonly replica: Replica;
+  readonly size: DatabaseSize;
+  readonly watch: WatchService;
+  readonly quotaBytes: number | null;
+}
+
+export class Observation {
+  readonly wal: WalObserver;
+  readonly replica: ReplicaObserver;
+  readonly grpc: GrpcObserver;
+  readonly health: HealthObserver;
+  readonly #metrics: Metrics;
+  readonly #log: Log;
+
+  constructor(config: Settings, log: Log) {
+    const metrics = createMetrics({
+      serverVersion: SERVER_VERSION,
+      features: featureGateNames.map((name) => ({
+        name,
+        stage: featureGateSpecs[name].stage,
+        enabled: gateEnabled(config.featureGates, name),
+      })),
+      grpcMethods: methodSchemas.map((schema) => ({
+        service: schema.service,
+        method: schema.name,
+        type: grpcType(schema.clientStreaming, schema.serverStreaming),
+        preset: schema.service.startsWith('etcdserverpb.'),
+      })),
+      extensive: config.metrics === 'extensive',
+    });
+    this.#metrics = metrics;
+    this.#log = log;
+    this.wal = walObserver(metrics, log);
+    this.replica = replicaObserver(metrics, log, config.warningApplyDuration / 1000);
+    this.grpc = grpcObserver(metrics);
+    this.health = healthObserver(metrics);
+  }
+
+  bootstrapped({ memberId, clusterId, repaired, restarted }: Bootstrapped): void {
+    const ids = { 'cluster-id': hexId(clusterId), 'local-member-id': hexId(memberId) };
+    if (repaired !== null) {
+      this.#log.warn('repaired WAL file', {
+        path: repaired.file,
+        offset: repaired.offset,
+        'removed-bytes': repaired.bytes,
+        reason: repaired.reason,
+      });
+    }
+    this.#log.info(restarted ? 'restarting local member' : 'starting local member', ids);
+    this.#metrics.server.id.with({ server_id: hexId(memberId) }).set(1);
+    const known = { Local: hexId(memberId), Remote: hexId(memberId) };
+    this.#metrics.network.knownPeers.with(known).set(1);
+  }
+
+  /** From here on a scrape reads these parts. */
+  observe(parts: Observed): void {
+    this.#metrics.onScrape(() => readGauges(this.#metrics, parts));
+  }
+
+  defragmented(seconds: number): void {
+    this.#metrics.disk.backendDefragDurationSeconds.observe(seconds);
+  }
+
+  renderMetrics(): Promise<string> {
+    return this.#metrics.render();
+  }
+
+  close(): void {
+    this.#metrics.close();
+  }
+}
+
+function grpcType(clientStreaming: boolean, serverStreaming: boolean) {
+  if (clientStreaming) return serverStreaming ? 'bidi_stream' : 'client_stream';
+  return serverStreaming ? 'server_stream' : 'unary';
+}
+
+/** etcd: an fsync beyond a second is worth a line. */
+const SLOW_SYNC_SECONDS = 1;
+
+function walObserver({ disk }: Metrics, log: Log): WalObserver {
+  return {
+    wrote(bytes) {
+      disk.walWriteBytesTotal.inc(bytes);
+    },
+    synced(seconds) {
+      disk.walFsyncDurationSeconds.observe(seconds);
+      if (seconds > SLOW_SYNC_SECONDS) {
+        log.warn('slow fdatasync', { took: `${seconds}s`, 'expected-duration': '1s' });
+      }
+    },
+  };
+}
+
+function replicaObserver(
+  { server, disk, lease }: Metrics,
+  log: Log,
+  slowSeconds: number,
+): ReplicaObserver {
+  let sawLeader = false;
+  return {
+    rowsFlushed(seconds) {
+      disk.backendCommitDurationSeconds.observe(seconds);
+    },
+    entryApplied(kind, seconds, ok) {
+      const labels = { version: 'v3', op: kind, success: String(ok) };
+      server.applyDurationSeconds.with(labels).observe(seconds);
+      if (seconds <= slowSeconds) return;
+      server.slowApplyTotal.inc();
+      log.warn('apply request took too long', {
+        took: `${seconds}s`,
+        'expected-duration': `${slowSeconds}s`,
+        prefix: kind,
+      });
+    },
+    proposalFailed() {
+      server.proposalsFailedTotal.inc();
+    },
+    leaderChanged(lead, term, self) {
+      if (lead === null) return;
+      if (sawLeader || lead !== null) server.leaderChangesSeenTotal.inc();
+      sawLeader = true;
+      log
+        .named('raft')
+        .info(`raft.node: ${hexId(self)} elected leader ${hexId(lead)} at term ${term}`);
+    },
+    snapshotSaved(index) {
+      log.info('saved snapshot to disk', { 'snapshot-index': index });
+    },
+    leaseExpired() {
+      server.leaseExpiredTotal.inc();
+      lease.revokedTotal.inc();
+    },
+  };
+}
+
+function grpcObserver({ grpc, network, server }: Metrics): GrpcObserver {
+  const counts = new Map<Method, GrpcMethodMetrics>();
+  const of = (method: Method): GrpcMethodMetrics => {
+    let known = counts.get(method);
+    if (known === undefined) {
+      known = grpc.method(method.service, method.name);
+      counts.set(method, known);
+    }
+    return known;
+  };
+  const unary = server.clientRequestsTotal.with({ type: 'unary', client_api_version: 'unknown' });
+  const stream = server.clientRequestsTotal.with({ type: 'stream', client_api_version: 'unknown' });
+  return {
+    started(method, clientApiVersion) {
+      of(method).started++;
+      const type = method.kind === 'unary' ? 'unary' : 'stream';
+      if (clientApiVersion === null) (type === 'unary' ? unary : stream).value++;
+      else {
+        server.clientRequestsTotal.with({ type, client_api_version: clientApiVersion }).inc();
+      }
+    },
+    received(method, bytes) {
+      of(method).received++;
+      network.clientGrpcReceivedBytesTotal.value += bytes;
+    },
+    sent(method, bytes) {
+      of(method).sent++;
+      network.clientGrpcSentBytesTotal.value += bytes;
+    },
+    handled(method, code: Code, seconds) {
+      of(method).handled(code, seconds);
+    },
+  };
+}
+
+function healthObserver({ server }: Metrics): HealthObserver {
+  return {
+    health(ok) {
+      (ok ? server.healthSuccess : server.healthFailures).inc();
+    },
+    check(type, name, ok) {
+      server.healthcheck.with({ type, name }).set(ok ? 1 : 0);
+      const status = ok ? 'success' : 'error';
+      server.healthchecksTotal.with({ type, name, status }).inc();
+    },
+  };
+}
+
+function readGauges(metrics: Metrics, { replica, size, watch, quotaBytes }: Observed): void {
+  const { server, mvcc } = metrics;
+  const { store, hub, counts, clusterVersion, members } = replica.stateMachine;
+  server.hasLeader.set(replica.lead === null ? 0 : 1);
+  server.isLeader.set(replica.isLeader ? 1 : 0);
+  server.isLearner.set(members.get(replica.memberId)?.isLearner === true ? 1 : 0);
+  server.proposalsAppliedTotal.set(replica.applied);
+  server.proposalsCommittedTotal.set(replica.commit);
+  server.proposalsPending.set(replica.pendingProposals);
+  server.quotaBackendBytes.set(quotaBytes ?? 0);
+  if (clusterVersion !== '') {
+    const shown = clusterVersion.split('.').slice(0, 2).join('.');
+    server.clusterVersion.with({ cluster_version: shown }).set(1);
+  }
+  mvcc.putTotal.value = counts.puts;
+  mvcc.deleteTotal.value = counts.deletes;
+  mvcc.txnTotal.value = counts.txns;
+  mvcc.rangeTotal.value = counts.ranges;
+  mvcc.totalPutSizeInBytes.set(counts.putBytes);
+  mvcc.currentRevision.set(store.revision);
+  mvcc.compactRevision.set(store.compactRevision);
+  mvcc.keysTotal.set(store.keyCount);
+  mvcc.eventsTotal.value = hub.eventsSent;
+  mvcc.watcherTotal.set(hub.watcherCount);
+  mvcc.slowWatcherTotal.set(hub.laggingCount);
+  mvcc.watchStreamTotal.set(watch.streamCount);
+  mvcc.dbTotalSizeInBytes.set(size.total);
+  mvcc.dbTotalSizeInUseInBytes.set(size.inUse);
+}
