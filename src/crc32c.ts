@@ -38,12 +38,14 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
   Uint32Array,
 ];
 
-/** `seed` is the checksum of the bytes before, so that chunks chain: an unsigned 32-bit number. */
-export function crc32c(bytes: Uint8Array, seed = 0): number {
-  const length = bytes.length;
-  const wholeEnd = length - (length & 7);
+/**
+ * The checksum of `bytes` from `from` up to `to`. `seed` is the checksum of the bytes before, so
+ * that chunks chain: an unsigned 32-bit number.
+ */
+export function crc32c(bytes: Uint8Array, seed = 0, from = 0, to = bytes.length): number {
+  const wholeEnd = to - ((to - from) & 7);
   let crc = ~seed;
-  let i = 0;
+  let i = from;
   // Every index is within its table or below the length, which the casts say.
   for (; i < wholeEnd; i += 8) {
     const low =
@@ -62,6 +64,6 @@ export function crc32c(bytes: Uint8Array, seed = 0): number {
       (t1[bytes[i + 6] as number] as number) ^
       (t0[bytes[i + 7] as number] as number);
   }
-  for (; i < length; i++) crc = (crc >>> 8) ^ (t0[(crc ^ (bytes[i] as number)) & 0xff] as number);
+  for (; i < to; i++) crc = (crc >>> 8) ^ (t0[(crc ^ (bytes[i] as number)) & 0xff] as number);
   return ~crc >>> 0;
 }

@@ -20,10 +20,10 @@ import { assert } from '../assert.ts';
 import { entrySize, putEntry, putVarint, varintSize, writeHardState } from '../codec/raftpb.ts';
 import { encodeWalSnapshot } from '../codec/walpb.ts';
 import { DecodeError, Reader, Writer } from '../codec/wire.ts';
+import { crc32c } from '../crc32c.ts';
 import { limits } from '../limits.ts';
 import type { Entry, HardState, SnapshotMetadata } from '../raft/messages.ts';
 import { EMPTY_BYTES } from '../types.ts';
-import { updateCrc32c } from './crc32c.ts';
 
 export const RecordType = { METADATA: 1, ENTRY: 2, STATE: 3, CRC: 4, SNAPSHOT: 5 } as const;
 
@@ -97,7 +97,7 @@ export class FrameEncoder {
     assert(at >= 0, 'the append was begun');
     this.#bytes.writeUInt32LE(this.#markStart, at);
     this.#bytes.writeUInt32LE(this.#end, at + 4);
-    this.#bytes.writeUInt32LE(updateCrc32c(this.#markCrc, this.#bytes, at, at + 8), at + 8);
+    this.#bytes.writeUInt32LE(crc32c(this.#bytes, this.#markCrc, at, at + 8), at + 8);
     const bytes = this.#bytes.subarray(0, this.#end);
     this.#end = 0;
     this.#markData = -1;
@@ -147,7 +147,7 @@ export class FrameEncoder {
 
   /** Closes the frame around data in place: the crc is known only now, and with it its length. */
   #closeData(type: number, data: number, size: number): void {
-    this.#crc = updateCrc32c(this.#crc, this.#bytes, data, data + size);
+    this.#crc = crc32c(this.#bytes, this.#crc, data, data + size);
     const crcBytes = varintSize(this.#crc);
     if (crcBytes < 5) this.#bytes.copyWithin(data - 5 + crcBytes, data, data + size);
     const start = this.#end + WORD_BYTES;
@@ -263,7 +263,7 @@ export function appendMarkOf(record: WalRecord, offset: number): AppendMark | nu
   if (record.type !== RecordType.CRC || data.length !== MARK_DATA_BYTES) return null;
   const view = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const start = view.readUInt32LE(0);
-  const check = updateCrc32c(record.crc, view, 0, 8);
+  const check = crc32c(view, record.crc, 0, 8);
   if (start !== offset || view.readUInt32LE(8) !== check) return null;
   return { start, end: start + view.readUInt32LE(4) };
 }

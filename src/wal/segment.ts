@@ -9,9 +9,9 @@ import { must } from '../assert.ts';
 import { decodeEntry, decodeHardState, encodeHardState } from '../codec/raftpb.ts';
 import { decodeWalSnapshot } from '../codec/walpb.ts';
 import { DecodeError } from '../codec/wire.ts';
+import { crc32c } from '../crc32c.ts';
 import type { Entry, HardState, SnapshotMetadata } from '../raft/messages.ts';
 import type { Index } from '../types.ts';
-import { updateCrc32c } from './crc32c.ts';
 import {
   type AppendMark,
   appendMarkOf,
@@ -164,7 +164,7 @@ class SegmentReader {
       if (record.type === RecordType.CRC) {
         return this.#crcRecord(record, bytes.length, offset);
       }
-      const crc = updateCrc32c(this.#crc, record.data);
+      const crc = crc32c(record.data, this.#crc);
       if (crc !== record.crc) return 'crc mismatch';
       if (!this.#take(record, offset)) return 'unknown record type';
       this.#crc = crc;

@@ -18,7 +18,7 @@
  */
 
 import { DecodeError } from '../codec/wire.ts';
-import { updateCrc32c } from './crc32c.ts';
+import { crc32c } from '../crc32c.ts';
 import {
   type AppendMark,
   appendMarkAt,
@@ -120,7 +120,7 @@ function chainedFramesAt(bytes: Buffer, at: number): boolean {
   try {
     const seed = decodeRecord(first.record);
     const next = decodeRecord(second.record);
-    return next.data.length > 0 && updateCrc32c(seed.crc, next.data) === next.crc;
+    return next.data.length > 0 && crc32c(next.data, seed.crc) === next.crc;
   } catch (cause) {
     if (cause instanceof DecodeError) return false;
     throw cause;
