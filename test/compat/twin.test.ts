@@ -33,6 +33,11 @@ describe('twin', () => {
       const report = await new Twin({ sides, seed: SEED, operations: OPERATIONS }).run();
       console.log(`revision ${report.revision}`, report.byMethod, report.allowed);
       expect(report.operations).toBe(OPERATIONS);
+    } catch (error) {
+      for (const { label, running, log } of servers) {
+        if (!running) console.error(`${label} has ended:\n${log.slice(-4000)}`);
+      }
+      throw error;
     } finally {
       for (const side of sides) side.close();
     }
