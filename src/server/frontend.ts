@@ -132,6 +132,9 @@ function http2Handler(config: Settings, served: Served, connections: Set<Http2Co
     messageBytesMax: config.maxRequestBytes + limits.grpcOverheadBytes,
     maxConcurrentStreams: config.maxConcurrentStreams,
     headerBytesMax: limits.headerBytesMax,
+    callBufferedBytesMax: limits.streamBufferedBytesMax,
+    monotonic: served.monotonic,
+    onClose: (connection: Http2Connection) => connections.delete(connection),
     keepalive: {
       minTimeMs: config.grpcKeepaliveMinTime,
       intervalMs: config.grpcKeepaliveInterval,
@@ -139,9 +142,7 @@ function http2Handler(config: Settings, served: Served, connections: Set<Http2Co
     },
   };
   return (socket: Socket, head: Buffer): void => {
-    const connection = serveHttp2(socket, options, head);
-    connections.add(connection);
-    socket.on('close', () => connections.delete(connection));
+    connections.add(serveHttp2(socket, options, head));
   };
 }
 

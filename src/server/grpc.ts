@@ -2,7 +2,6 @@
 
 import { DecodeError } from '../codec/wire.ts';
 import { Code, EtcdError } from '../errors.ts';
-import { limits } from '../limits.ts';
 import type { GrpcCall } from './h2/grpc-call.ts';
 import type { Caller, Input, Method, Output, StreamMethod, UnaryMethod } from './rpc.ts';
 import type { RpcGate } from './rpc-gate.ts';
@@ -74,6 +73,7 @@ function serveUnary(deps: GrpcDeps, method: UnaryMethod, call: GrpcCall): void {
   };
   const caller = new GrpcCaller(call);
   let received = false;
+  call.truncatedCode = Code.UNKNOWN;
   call.onCancel = () => caller.cancel();
   call.onMessage = (request) => {
     if (received) return;
@@ -202,7 +202,3 @@ class GrpcCaller implements Caller {
     if (waiting !== null) for (const fn of waiting) fn();
   }
 }
-
-export const grpcLimits = {
-  messageBytesMax: (requestBytesMax: number) => requestBytesMax + limits.grpcOverheadBytes,
-};
