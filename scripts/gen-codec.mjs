@@ -183,7 +183,12 @@ function decoderOf(message) {
   const name = tsName(message);
   const fields = message.fieldsArray;
   if (fields.length === 0)
-    return `export function decode${name}(r: Reader): ${name} {\n  while (!r.done) r.skip(r.tag());\n  return {};\n}`;
+    return [
+      `export function decode${name}(r: Reader): ${name} {`,
+      '  while (!r.done) r.skip(r.tag());',
+      '  return {};',
+      '}',
+    ].join('\n');
   const out = [`export function decode${name}(r: Reader): ${name} {`];
   const result = [];
   const declared = new Set();

@@ -113,7 +113,7 @@ export const limits = {
   h2HeaderBlockBytesMax: 64 * KIB,
   /** CONTINUATION frames of one header block. */
   h2ContinuationsMax: 16,
-  /** Streams reset by one client (or for its faults) and settings changed, at once and per second. */
+  /** Streams reset by a client (or for its faults) and settings changed, at once and per second. */
   h2ResetsBurstMax: 10_000,
   h2ResetsPerSecondMax: 1000,
   /** etcd: milliseconds until an accepted connection must have begun to speak HTTP/2. */

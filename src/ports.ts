@@ -45,7 +45,7 @@ export interface DiskFile {
   size(): Promise<number>;
   /** May return fewer bytes than asked for at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Hands bytes to the operating system; durable only after the next `sync`. Throws when it fails. */
+  /** Hands bytes to the operating system; durable after the next `sync`. Throws when it fails. */
   write(offset: number, bytes: Uint8Array): void;
   /** After this resolves, everything written before the call survives a power loss. */
   sync(): Promise<void>;
@@ -75,7 +75,7 @@ export interface RowRange {
   readonly limit: number;
 }
 
-/** An ordered, durable key-value engine (LevelDB). Bytes handed over must not be changed afterwards. */
+/** An ordered, durable engine (LevelDB). Bytes handed over must not be changed afterwards. */
 export interface Engine {
   get(key: RowKey): Uint8Array | null;
   /** Atomic and synced before it resolves. One at a time. */

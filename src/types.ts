@@ -10,7 +10,7 @@
 declare const brand: unique symbol;
 type Brand<T, B extends string> = T & { readonly [brand]: B };
 
-/** A key as a latin1 ("binary") string: one character per byte, so `<` orders exactly as bytes do. */
+/** A key as a latin1 ("binary") string: one character per byte, so `<` orders just as bytes do. */
 export type Key = Brand<string, 'Key'>;
 /** The key of a stored row: one bucket character followed by the key inside the bucket, latin1. */
 export type RowKey = Brand<string, 'RowKey'>;

@@ -1,4 +1,4 @@
-/** 64-bit integers at the byte level. Counted quantities travel as two 32-bit halves, without bigint. */
+/** 64-bit integers at the byte level. Counted quantities travel as two 32-bit halves, no bigint. */
 
 const TWO_32 = 0x1_0000_0000;
 

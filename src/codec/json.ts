@@ -45,7 +45,7 @@ function planOf(name: string): MessagePlan {
       tag: (field.number << 3) | (WIRE_TYPES[field.kind] ?? 0),
       quoted: `"${field.name}":`,
       enumNames:
-        names === null ? null : new Map(Object.entries(names).map(([text, value]) => [value, text])),
+        names === null ? null : new Map(Object.entries(names).map(([key, value]) => [value, key])),
     };
   });
   const byName = new Map<string, FieldPlan>();
@@ -275,4 +275,3 @@ function fromBase64(text: string): Uint8Array | null {
   if (isWhole ? false : padding > 0 || text.length % 4 === 1) return null;
   return Buffer.from(text, 'base64');
 }
-

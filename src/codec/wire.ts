@@ -18,7 +18,7 @@ export class DecodeError extends Error {
 const INVALID = 'proto: cannot parse invalid wire-format data';
 const TWO_32 = 0x1_0000_0000;
 const MAX = Number.MAX_SAFE_INTEGER;
-/** Limit: nesting of messages. etcd refuses transactions nested deeper than --max-txn-ops anyway. */
+/** Limit: nesting of messages. etcd refuses transactions deeper than --max-txn-ops anyway. */
 const DEPTH_MAX = 1000;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

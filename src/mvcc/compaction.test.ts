@@ -86,7 +86,7 @@ describe('the physical job', () => {
     expect(store.compactionPending).toBe(false);
   });
 
-  it('keeps a tombstone at the compacted revision, and drops it at the next compaction', async () => {
+  it('keeps a tombstone at the compacted revision and drops it at the next one', async () => {
     put('a');
     remove('a');
     put('b');

@@ -22,12 +22,13 @@
  * revision <= C. That one stays, unless it is a tombstone below C:
  *
  *   C = 4   3  5t | 8  9  10
- *   C = 5   5t | 8  9  10         etcd: a tombstone exactly at C stays, so that a watch from C sees it
+ *   C = 5   5t | 8  9  10         etcd: a tombstone just at C stays, so that a watch from C sees it
  *   C = 6   8  9  10
  *   C = 9   9  10                 createRevision and version of the entry do not change
  *
- * Where one request deletes a key and puts it again, etcd 3.7.1 compacted to just that revision keeps
- * the tombstone, deletes the put that readers see, and dies at the next read. Here the put stays.
+ * Where one request deletes a key and puts it again, etcd 3.7.1 compacted to just that revision
+ * keeps the tombstone, deletes the put that readers see, and dies at the next read. Here the put
+ * stays.
  *
  * An entry that is left without revisions leaves the index: C = 6 on a key that was deleted at 5.
  */
@@ -50,7 +51,7 @@ export interface KeyEntry extends KeyState {
   modSub: number;
   version: number;
   lease: LeaseId;
-  /** Older revisions, two numbers each: main, and 2 * sub + 1 for a tombstone, 2 * sub for a put. */
+  /** Older revisions, two numbers each: main; 2 * sub for a put, one more for a tombstone. */
   history: number[] | null;
 }
 

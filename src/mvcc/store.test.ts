@@ -356,7 +356,7 @@ describe('reading in slices', () => {
     expect(result).toEqual(expected);
   });
 
-  it('stays right when a compaction reaches its revision, and ends when one passes it', async () => {
+  it('stays right when a compaction reaches its revision, ends when one passes it', async () => {
     for (let i = 0; i < 20; i++) put(`k${i}`);
     const options = readOptions(k('k'), FROM_KEY);
     const expected = store.range(options);

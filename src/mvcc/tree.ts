@@ -245,7 +245,7 @@ export class Tree<V> {
     }
   }
 
-  /** Merges the children `at` and `at + 1`, or shares their entries evenly when they are too many. */
+  /** Merges the children `at` and `at + 1`, or shares their entries evenly if they are too many. */
   #level(parent: Inner<V>, at: number): void {
     const left = parent.children[at] as Node<V>;
     const right = parent.children[at + 1] as Node<V>;

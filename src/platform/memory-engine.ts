@@ -135,7 +135,7 @@ function writeAt(writes: readonly Write[], at: number): Write {
   return must(writes[at], 'a write within the batch');
 }
 
-/** Appends the chunks that replace `chunk` to `target`; returns by how many bytes they are larger. */
+/** Appends the chunks that replace `chunk` to `target`; returns by how many bytes they grew. */
 function replaceChunk(chunk: Chunk, writes: readonly Write[], target: Chunk[]): number {
   const keys: RowKey[] = [];
   const values: Uint8Array[] = [];

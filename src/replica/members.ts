@@ -65,7 +65,7 @@ export function compareIds(a: MemberId, b: MemberId): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** etcd's JSON of a member. Ids are above 2^53, so `JSON.stringify` must not see them as numbers. */
+/** etcd's JSON of a member. Ids exceed 2^53, so `JSON.stringify` must not see them as numbers. */
 export function memberJson(member: Member, options: { readonly promote?: boolean } = {}): string {
   const parts = [`"id":${member.id}`, `"peerURLs":${JSON.stringify(member.peerUrls)}`];
   if (member.isLearner) parts.push('"isLearner":true');

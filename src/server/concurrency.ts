@@ -169,7 +169,7 @@ export function isCreatedAt(pair: EncodedKeyValue | undefined, revision: Revisio
   return pair !== undefined && createRevisionOf(pair) === revision;
 }
 
-/** etcd: these services run over an inner client, whose errors arrive as Unknown with their text. */
+/** etcd: these services run over an inner client; its errors arrive as Unknown with their text. */
 export function unknown(error: unknown): unknown {
   if (!(error instanceof EtcdError) || error.code === Code.CANCELED) return error;
   return new EtcdError(Code.UNKNOWN, error.message);

@@ -149,7 +149,7 @@ async function leader(deps: ConcurrencyDeps, { name }: LeaderRequest): Promise<L
   return { header: found.header, kv };
 }
 
-/** The leader's pair and each of its changes, then the next leader's, until the caller goes away. */
+/** The leader's pair and each of its changes, then the next leader's, until the caller leaves. */
 async function observe(
   deps: ConcurrencyDeps,
   { name }: LeaderRequest,

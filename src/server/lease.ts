@@ -123,7 +123,7 @@ export function leaseMethods(lease: LeaseService): readonly Method[] {
   ];
 }
 
-/** One answer per request, in order; the end of the requests ends the stream once all is answered. */
+/** One answer per request, in order; after the last request and its answer the stream ends. */
 function keepAlive(
   lease: LeaseService,
   caller: Caller,

@@ -1,3 +1,4 @@
+// The real disk and the one in memory pass the same suite; what only one of them can do is below.
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// LevelDB against the engine's contract, and what only a durable engine has to promise.
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// The engine in memory against the engine's contract, and how it plays a crash.
 import { expect, it } from 'vitest';
 import { MemoryEngine } from '../../src/platform/memory-engine.ts';
 import type { RowKey } from '../../src/types.ts';

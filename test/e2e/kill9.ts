@@ -351,7 +351,8 @@ function eventsOf(bytes: Buffer): Map<number, string> {
   for (const event of (response['events'] ?? []) as Message[]) {
     const kv = event['kv'] as Message;
     const revision = Number(kv['mod_revision']);
-    const text = `${event['type'] === 1 ? 'DELETE ' : ''}${String(kv['key'])}=${String(kv['value'])}`;
+    const type = event['type'] === 1 ? 'DELETE ' : '';
+    const text = `${type}${String(kv['key'])}=${String(kv['value'])}`;
     const before = byRevision.get(revision);
     byRevision.set(revision, before === undefined ? text : `${before} ${text}`);
   }
