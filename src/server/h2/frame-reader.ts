@@ -28,7 +28,7 @@ const NOTHING = Buffer.from(EMPTY_BYTES);
 export class FrameReader {
   readonly #sink: FrameSink;
   /** The beginning of a frame: as long as the frame once its header is complete. */
-  #kept = NOTHING;
+  #kept: Buffer = NOTHING;
   #keptBytes = 0;
 
   constructor(sink: FrameSink) {

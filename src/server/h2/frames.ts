@@ -65,3 +65,11 @@ export class ConnectionError extends Error {
     this.code = code;
   }
 }
+
+export function protocolError(text: string): ConnectionError {
+  return new ConnectionError(ErrorCode.PROTOCOL_ERROR, text);
+}
+
+export function frameSizeError(what: string): ConnectionError {
+  return new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, `${what} of a wrong length`);
+}

@@ -5,13 +5,17 @@
  */
 
 export interface KeepaliveOptions {
-  /** Least time between pings of a client with calls open. */
+  /** Least time between pings of a client with calls open; 0 means the default of gRPC. */
   readonly minTimeMs: number;
   /** Silence after which the server pings. */
   readonly intervalMs: number;
-  /** Silence after its ping that ends the connection. */
+  /** Silence after its ping that ends the connection. etcd: 0 here or there means gRPC's defaults. */
   readonly timeoutMs: number;
 }
+
+const MIN_TIME_DEFAULT_MS = 300_000;
+const INTERVAL_DEFAULT_MS = 2 * 3600 * 1000;
+const TIMEOUT_DEFAULT_MS = 20_000;
 
 /** Least time between pings without a call open (etcd: PermitWithoutStream is false). */
 const IDLE_MIN_TIME_MS = 2 * 3600 * 1000;
@@ -25,7 +29,7 @@ export class PingPolicy {
   #answered = false;
 
   constructor(minTimeMs: number) {
-    this.#minTimeMs = minTimeMs;
+    this.#minTimeMs = minTimeMs > 0 ? minTimeMs : MIN_TIME_DEFAULT_MS;
   }
 
   /** Headers or data were sent: the next ping is fine. */
@@ -49,13 +53,16 @@ export class PingPolicy {
 
 /** Decides when to ping and when to give up. */
 export class IdleWatch {
-  readonly #options: KeepaliveOptions;
+  readonly #intervalMs: number;
+  readonly #timeoutMs: number;
   #heard = false;
   #silentSinceMs: number;
   #pinged = false;
 
-  constructor(options: KeepaliveOptions, nowMs: number) {
-    this.#options = options;
+  constructor({ intervalMs, timeoutMs }: KeepaliveOptions, nowMs: number) {
+    const given = intervalMs > 0 && timeoutMs > 0;
+    this.#intervalMs = given ? intervalMs : INTERVAL_DEFAULT_MS;
+    this.#timeoutMs = given ? timeoutMs : TIMEOUT_DEFAULT_MS;
     this.#silentSinceMs = nowMs;
   }
 
@@ -70,10 +77,9 @@ export class IdleWatch {
       this.#silentSinceMs = nowMs;
       return 'wait';
     }
-    const { intervalMs, timeoutMs } = this.#options;
     const silentMs = nowMs - this.#silentSinceMs;
-    if (silentMs >= intervalMs + timeoutMs && this.#pinged) return 'dead';
-    if (silentMs < intervalMs || this.#pinged) return 'wait';
+    if (silentMs >= this.#intervalMs + this.#timeoutMs && this.#pinged) return 'dead';
+    if (silentMs < this.#intervalMs || this.#pinged) return 'wait';
     this.#pinged = true;
     return 'ping';
   }

@@ -34,7 +34,7 @@ export class Output {
   /** A write that is finished when it returns leaves nobody who still reads the buffer. */
   readonly #writesAtOnce: boolean;
   /** `NO_BUFFER` while there is nothing to send. */
-  #buffer = NO_BUFFER;
+  #buffer: Buffer = NO_BUFFER;
   #length = 0;
   /** Bytes in the socket after the last write; too high once some of them have left. */
   #backlog = 0;

@@ -34,10 +34,10 @@ export interface StreamHost {
   onAnswer(): void;
   /** Calls `pump` when the connection takes more again. */
   awaitRoom(stream: Stream): void;
-  /** Memory taken (or given back) by messages that wait for the network. */
-  onBuffered(bytes: number): void;
-  /** Memory taken (or given back) by request messages that are not complete. */
-  onAssembling(bytes: number): void;
+  /** Bytes of all streams that wait for the network; streams keep it right. */
+  queuedBytes: number;
+  /** Memory of the incomplete request messages of all streams; streams keep it right. */
+  assemblyBytes: number;
   /** The answer is complete. */
   onFinished(stream: Stream): void;
   /** The stream ends at once. */
@@ -67,6 +67,8 @@ export class Stream implements GrpcCall, MessageSink {
   readonly #responseType: string;
   readonly #reader: MessageReader;
   #receiveWindow: number = limits.h2StreamWindowBytes;
+  /** What the reader holds, as far as it is counted in the host. */
+  #assemblyBytes = 0;
   /** Received and not yet given back as credit. */
   #uncredited = 0;
   #paused = false;
@@ -132,10 +134,8 @@ export class Stream implements GrpcCall, MessageSink {
     // Before the messages, so that an answer given at once needs no reset of the stream.
     if (last) this.remoteClosed = true;
     if (!this.closed) {
-      const before = this.#reader.keptCapacity;
       this.#reader.read(chunk, start, end, this);
-      const after = this.#reader.keptCapacity;
-      if (after !== before) this.#host.onAssembling(after - before);
+      if (this.#reader.keptCapacity !== this.#assemblyBytes) this.#accountAssembly();
     }
     if (last) this.halfClose();
     else this.#credit();
@@ -188,6 +188,10 @@ export class Stream implements GrpcCall, MessageSink {
       this.#sendWhole(message);
       return true;
     }
+    if (this.#host.queuedBytes > limits.h2QueuedBytesMax) {
+      this.#host.onReset(this, ErrorCode.ENHANCE_YOUR_CALM);
+      return false;
+    }
     this.#queue.push(message);
     this.#buffered(message.length + GRPC_PREFIX_BYTES);
     this.#sendQueued();
@@ -233,9 +237,19 @@ export class Stream implements GrpcCall, MessageSink {
   }
 
   #dropRequest(): void {
-    const kept = this.#reader.keptCapacity;
-    if (kept > 0) this.#host.onAssembling(-kept);
+    if (this.#assemblyBytes === 0) return;
     this.#reader.clear();
+    this.#accountAssembly();
+  }
+
+  #accountAssembly(): void {
+    const host = this.#host;
+    const bytes = this.#reader.keptCapacity;
+    host.assemblyBytes += bytes - this.#assemblyBytes;
+    this.#assemblyBytes = bytes;
+    if (bytes > 0 && host.assemblyBytes > limits.h2AssemblyBytesMax) {
+      this.onBadMessage(Code.RESOURCE_EXHAUSTED, 'grpc: too many incomplete messages');
+    }
   }
 
   #fits(bytes: number): boolean {
@@ -282,7 +296,7 @@ export class Stream implements GrpcCall, MessageSink {
 
   #buffered(bytes: number): void {
     this.#bufferedBytes += bytes;
-    this.#host.onBuffered(bytes);
+    this.#host.queuedBytes += bytes;
   }
 
   #sendHeaders(): void {
