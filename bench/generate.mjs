@@ -1,0 +1,43 @@
+// Runs the load generator as its own process against one server and returns what it measured.
+
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const LOAD = fileURLToPath(new URL('load.mjs', import.meta.url));
+const GRACE_SECONDS = 120;
+
+/**
+ * @param {{ workload: string, server: import('./server.mjs').Server, seconds: number,
+ *   warmupSeconds: number, count?: number }} options
+ * @returns {Promise<import('./run.mjs').RunResult>}
+ */
+export function generate({ workload, server, seconds, warmupSeconds, count = 0 }) {
+  const args = [
+    ...[LOAD, workload, '--port', String(server.port), '--pid', String(server.pid)],
+    ...['--seconds', String(seconds), '--warmup', String(warmupSeconds)],
+    ...['--count', String(count)],
+  ];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  // Bounded in time whatever the server does.
+  const limitMs = (seconds + warmupSeconds + GRACE_SECONDS) * 1000;
+  const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
+  let output = '';
+  let errors = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    output += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    errors += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      if (code === 0) resolve(JSON.parse(output));
+      else {
+        const tail = `${errors.slice(-1500)}\nserver log:\n${server.logTail()}`;
+        reject(new Error(`${workload} on ${server.label} failed (${code}):\n${tail}`));
+      }
+    });
+  });
+}

@@ -1,0 +1,38 @@
+// The load generator: runs one workload against a running server and prints one line of JSON.
+//   node bench/load.mjs put --port 2379 --pid $(pidof etcd) --seconds 5
+// It is its own process so that its CPU time is its own and no run inherits another's warm code.
+
+import { parseArgs } from 'node:util';
+import { Run } from './run.mjs';
+import { FILL, WORKLOADS } from './workloads.mjs';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    host: { type: 'string', default: '127.0.0.1' },
+    port: { type: 'string', default: '2379' },
+    pid: { type: 'string' },
+    seconds: { type: 'string', default: '5' },
+    warmup: { type: 'string', default: '1' },
+    count: { type: 'string', default: '0' },
+  },
+});
+
+const workload = [...WORKLOADS, FILL].find(({ name }) => name === positionals[0]);
+if (workload === undefined || values.pid === undefined) {
+  const names = WORKLOADS.map(({ name }) => name).join(' | ');
+  process.stderr.write(`usage: load.mjs <${names}> --pid SERVER_PID [--port 2379]\n`);
+  process.exit(2);
+}
+
+const run = new Run({
+  host: values.host,
+  port: Number(values.port),
+  serverPid: Number(values.pid),
+  seconds: Number(values.seconds),
+  warmupSeconds: Number(values.warmup),
+  count: Number(values.count),
+});
+const measured = await workload.run(run);
+process.stdout.write(`${JSON.stringify({ ...measured, ...run.faults() })}\n`);
+process.exit(0);

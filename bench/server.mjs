@@ -1,0 +1,192 @@
+// Starts and stops one server under test: an etcd command line, etcd's flags, its own data directory on
+// a real disk, loopback ports. Both sides of a comparison get exactly the same flags.
+// Invariant: a server started here is ended here, by its process id.
+// It refuses to know which of the servers it starts is ours.
+
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { request } from './grpc-load.mjs';
+import { Http2Connection } from './wire/http2.mjs';
+import { answerRevision, PUT, putRequest } from './wire/messages.mjs';
+
+const TMPFS_MAGIC = 0x01021994;
+const RAMFS_MAGIC = 0x858458f6;
+const HOST = '127.0.0.1';
+const STOP_MS_MAX = 30_000;
+const RETRY_MS = 1;
+const LOG_TAIL_CHARS = 2000;
+
+/** An fsync on a file system in memory costs nothing, and the comparison would say nothing. */
+export function assertRealDisk(/** @type {string} */ directory) {
+  const { type } = statfsSync(directory);
+  if (type === TMPFS_MAGIC || type === RAMFS_MAGIC) {
+    throw new Error(`${directory} is in memory: name a directory on a disk with --dir`);
+  }
+}
+
+/** @returns {Promise<number>} */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, HOST, () => {
+      const address = probe.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+/**
+ * A command line with environment variables before it and quotes around arguments is more than a
+ * comparison needs: words are separated by spaces.
+ * @param {string} command
+ */
+export function words(command) {
+  return command.split(' ').filter((word) => word !== '');
+}
+
+export class Server {
+  label;
+  port = 0;
+  pid = 0;
+  /** performance.now() just before the process was started. */
+  startedAt = 0;
+  #command;
+  #directory;
+  #peerPort = 0;
+  #env;
+  /** @type {import('node:child_process').ChildProcess | null} */
+  #child = null;
+  /** @type {Promise<void>} */
+  #exited = Promise.resolve();
+
+  /**
+   * @param {{ label: string, command: readonly string[], parent: string,
+   *   env?: Record<string, string> }} options
+   *   `parent` is where the server's directory (data and log) is made.
+   */
+  constructor({ label, command, parent, env = {} }) {
+    this.label = label;
+    this.#command = command;
+    this.#env = env;
+    this.#directory = mkdtempSync(join(parent, `${label}-`));
+  }
+
+  /** Starts the process on the data left by the start before, if any, and does not wait. */
+  async start() {
+    if (this.port === 0) {
+      this.port = await freePort();
+      this.#peerPort = await freePort();
+    }
+    const client = `http://${HOST}:${this.port}`;
+    const peer = `http://${HOST}:${this.#peerPort}`;
+    const flags = [
+      ...['--name', 'bench', '--data-dir', join(this.#directory, 'data')],
+      ...['--listen-client-urls', client, '--advertise-client-urls', client],
+      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+      ...['--initial-cluster', `bench=${peer}`],
+    ];
+    const [program, ...args] = this.#command;
+    const log = openSync(this.#logPath(), 'a');
+    this.startedAt = performance.now();
+    const child = spawn(program, [...args, ...flags], {
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...this.#env },
+    });
+    closeSync(log);
+    this.#child = child;
+    this.#exited = new Promise((resolve) => {
+      child.once('exit', () => resolve());
+      child.once('error', () => resolve());
+    });
+    if (child.pid === undefined) throw new Error(`${this.label}: cannot start ${program}`);
+    this.pid = child.pid;
+  }
+
+  /**
+   * Waits for the first acknowledged write and returns the milliseconds since the start.
+   * @param {number} timeoutMs
+   */
+  async firstWrite(timeoutMs) {
+    for (;;) {
+      if (await this.#tryWrite(timeoutMs)) return performance.now() - this.startedAt;
+      const ended = this.#child?.exitCode !== null || this.#child.signalCode !== null;
+      if (ended || performance.now() - this.startedAt > timeoutMs) {
+        throw new Error(`${this.label} does not take writes:\n${this.logTail()}`);
+      }
+      await sleep(RETRY_MS);
+    }
+  }
+
+  /**
+   * True when a write was acknowledged. Every failure means "not yet": refused while nobody listens,
+   * cut or answered with an error while the server is not ready.
+   * @param {number} timeoutMs
+   */
+  async #tryWrite(timeoutMs) {
+    /** @type {Http2Connection | null} */
+    let connection = null;
+    /** @type {(error: Error) => void} */
+    let onFailure = () => {};
+    const failed = new Promise((_, reject) => {
+      onFailure = reject;
+    });
+    failed.catch(() => {});
+    try {
+      connection = await Http2Connection.open({
+        host: HOST,
+        port: this.port,
+        onFailure,
+        timeoutMs,
+      });
+      const message = putRequest({ key: 'bench-start', value: 'started' });
+      await Promise.race([failed, request(connection, PUT, message, answerRevision)]);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      connection?.close();
+    }
+  }
+
+  /** Memory in MiB as the kernel counts it for this process. */
+  memory() {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'latin1');
+    const mib = (/** @type {string} */ name) => {
+      const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status);
+      return Math.round(Number(match?.[1] ?? 0) / 1024);
+    };
+    return { peakRss: mib('VmHWM'), rss: mib('VmRSS'), anon: mib('RssAnon'), file: mib('RssFile') };
+  }
+
+  /** @param {NodeJS.Signals} signal */
+  signal(signal) {
+    this.#child?.kill(signal);
+  }
+
+  /** Ends the process; the data stays for another start. */
+  async stop(/** @type {NodeJS.Signals} */ signal = 'SIGTERM') {
+    this.signal(signal);
+    const timer = setTimeout(() => this.signal('SIGKILL'), STOP_MS_MAX);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  /** Ends the process and removes what it left. */
+  async remove() {
+    await this.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  logTail() {
+    return readFileSync(this.#logPath(), 'utf8').slice(-LOG_TAIL_CHARS);
+  }
+
+  #logPath() {
+    return join(this.#directory, 'log');
+  }
+}
