@@ -59,8 +59,19 @@ function write(log: Log, { level, msg, fields }: LogNote): void {
   else log.info(msg, fields);
 }
 
+/** Errors that speak for themselves: the folder, the address or the settings are wrong. */
+const PLAIN_ERRORS: ReadonlySet<string> = new Set([
+  'BootstrapError',
+  'EngineError',
+  'ListenError',
+  'UnsupportedError',
+  'ValueError',
+  'WalCorruptError',
+]);
+
 function textOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return PLAIN_ERRORS.has(error.name) ? error.message : (error.stack ?? error.message);
 }
 
 main().catch((error: unknown) => {

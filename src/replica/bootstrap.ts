@@ -21,7 +21,14 @@ import { WatchHub } from '../mvcc/watch-hub.ts';
 import type { Clock, Disk, Random, StagedRows } from '../ports.ts';
 import type { ConfState, Entry, HardState } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
-import { type ClusterId, EMPTY_BYTES, type Index, type MemberId, type RowKey } from '../types.ts';
+import {
+  type ClusterId,
+  EMPTY_BYTES,
+  hexId,
+  type Index,
+  type MemberId,
+  type RowKey,
+} from '../types.ts';
 import { readU64BE } from '../u64.ts';
 import { type Recovered, Wal, type WalObserver } from '../wal/wal.ts';
 import { Alarms } from './alarms.ts';
@@ -99,6 +106,11 @@ export async function bootstrap(options: BootstrapOptions): Promise<Bootstrapped
     );
   }
   const stateMachine = await openStateMachine(options, applied);
+  if (applied > 0 && stateMachine.members.get(log.metadata.memberId) === null) {
+    throw new BootstrapError(
+      `the WAL belongs to member ${hexId(log.metadata.memberId)}, which the database does not know`,
+    );
+  }
   const confState = applied === 0 ? EMPTY_CONF_STATE : storedConfState(options.rows);
   const { memberId, clusterId } = log.metadata;
   const raft = new Raft({
@@ -142,7 +154,7 @@ async function recover(options: BootstrapOptions): Promise<Recovered> {
   });
 }
 
-/** etcd: a new cluster's log begins with one entry per founding member, in the order of their ids. */
+/** etcd: a new cluster's log begins with one entry per founding member, in order of their ids. */
 async function found(options: BootstrapOptions): Promise<Recovered> {
   const founders = options.initialCluster
     .map(({ name, peerUrls }) => ({
@@ -156,6 +168,9 @@ async function found(options: BootstrapOptions): Promise<Recovered> {
     throw new BootstrapError(
       `couldn't find local name "${options.name}" in the initial cluster configuration`,
     );
+  }
+  if (founders.length > 1) {
+    throw new BootstrapError('clusters of several members are not supported yet');
   }
   const metadata = { memberId: self.id, clusterId: clusterIdOf(founders.map(({ id }) => id)) };
   const wal = await Wal.create(options.disk, options.walDir, metadata, {

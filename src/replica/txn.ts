@@ -91,7 +91,7 @@ export function applyDeleteRange(request: DeleteRangeRequest, state: TxnState): 
   return { revision: finish(write, state), ...deleted };
 }
 
-/** Ends a write and tells watchers about it, with nothing in between. Returns the store revision. */
+/** Ends a write and tells watchers, with nothing in between. Returns the store revision. */
 export function finish(write: WriteTxn, { hub, counts }: TxnState): Revision {
   const { revision, events } = write.end();
   for (const event of events) {
@@ -165,7 +165,7 @@ function holdsFor(compare: Compare, state: KeyState, store: KvStore): boolean {
   }
 }
 
-/** The number to compare with; 0 when the member of the union that belongs to the target is unset. */
+/** The number to compare with; 0 when the union's member that belongs to the target is unset. */
 function given(compare: Compare): number {
   const union = compare.targetUnion;
   const wanted = ['version', 'createRevision', 'modRevision'][compare.target];
@@ -289,9 +289,11 @@ function put(request: PutRequest, write: WriteTxn, lessor: Lessor): EncodedKeyVa
   if (request.ignoreValue || request.ignoreLease) {
     const current = write.range(readOptions(request.key));
     assert(!(current instanceof EtcdError), 'the present can be read');
-    const kv = must(current.kvs[0], 'checked before: the key exists');
-    if (request.ignoreValue) value = valueBytesOf(kv);
-    if (request.ignoreLease) leaseId = leaseOf(kv);
+    const [kv] = current.kvs;
+    // The key existed when it was checked, but a deletion without end in the same transaction may
+    // have taken it: then there is nothing to keep. (etcd 3.7.1 panics here.)
+    if (kv !== undefined && request.ignoreValue) value = valueBytesOf(kv);
+    if (kv !== undefined && request.ignoreLease) leaseId = leaseOf(kv);
   }
   const { prev, prevLease } = write.put(request.key, value, leaseId, request.prevKv);
   if (prevLease !== leaseId) {

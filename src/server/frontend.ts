@@ -1,4 +1,4 @@
-/** Everything that listens: client, HTTP-only, metrics and peer URLs, bound early and served late. */
+/** Everything that listens: client, HTTP-only, metrics and peer URLs, bound early, served late. */
 
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
@@ -10,7 +10,8 @@ import type { Replica } from '../replica/replica.ts';
 import { hexId } from '../types.ts';
 import { createGateway } from './gateway.ts';
 import { createGrpc } from './grpc.ts';
-import { type Http2Connection, serveHttp2 } from './h2/connection.ts';
+import { serveHttp2 } from './h2/connection.ts';
+import type { Http2Connection } from './h2/options.ts';
 import { createHealth } from './health.ts';
 import { createHttp, type HttpDeps, versionText } from './http.ts';
 import { type Listener, type ListenerHandlers, listen } from './listener.ts';

@@ -99,9 +99,9 @@ function greet(socket: Socket, handlers: ListenerHandlers): void {
 function bind(server: Server, url: string): Promise<string> {
   const { protocol, hostname, port, host, pathname } = new URL(url);
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error: NodeJS.ErrnoException) => reject(bindError(error, host)));
     const done = (): void => {
-      server.off('error', reject);
+      server.removeAllListeners('error');
       const address = server.address();
       const actual = address !== null && typeof address === 'object' ? address.port : port;
       resolve(protocol === 'unix:' ? url : `${protocol}//${hostname}:${actual}`);
@@ -110,4 +110,20 @@ function bind(server: Server, url: string): Promise<string> {
     if (protocol === 'unix:') server.listen(host + pathname, done);
     else server.listen(Number(port), hostname.replace(/^\[|\]$/g, ''), done);
   });
+}
+
+const BIND_REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'address already in use',
+  EADDRNOTAVAIL: 'cannot assign requested address',
+  EACCES: 'permission denied',
+};
+
+/** An address cannot be listened on; the text is Go's. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+}
+
+function bindError(error: NodeJS.ErrnoException, address: string): ListenError {
+  const reason = BIND_REASONS[error.code ?? ''] ?? error.message;
+  return new ListenError(`listen tcp ${address}: bind: ${reason}`, { cause: error });
 }

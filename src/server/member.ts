@@ -3,9 +3,10 @@
  * transports. It keeps only what it must close.
  */
 
+import { availableParallelism } from 'node:os';
 import type { ResponseHeader } from '../codec/gen/etcdserverpb.ts';
 import type { Settings } from '../config/flags.ts';
-import { effective, initialClusterUrls } from '../config/start.ts';
+import { effective, initialClusterUrls, startFields } from '../config/start.ts';
 import { EtcdError, errors } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -21,6 +22,7 @@ import { Replica } from '../replica/replica.ts';
 import { RequestIds } from '../replica/request-ids.ts';
 import { type ClusterId, hexId, type MemberId, type Revision } from '../types.ts';
 import { CLUSTER_VERSION } from '../version.ts';
+import { Wal } from '../wal/wal.ts';
 import { authMethods } from './auth.ts';
 import { clusterMethods, createCluster } from './cluster.ts';
 import { debugVars } from './debug-vars.ts';
@@ -64,6 +66,16 @@ export interface Services {
 export async function startMember(options: MemberOptions): Promise<Member> {
   const { config, log } = options;
   const frontend = await openFrontend(config, log);
+  log.info('starting an etcd server', {
+    ...startFields(config, {
+      memberInitialized: await Wal.exists(systemDisk, effective(config).walDir),
+      localAddress: '',
+      cpus: availableParallelism(),
+      runtime: process.version,
+      platform: process.platform,
+      arch: process.arch,
+    }),
+  });
   try {
     return await startBehind(frontend, options);
   } catch (error) {
@@ -208,9 +220,18 @@ async function startBehind(frontend: Frontend, options: MemberOptions): Promise<
     await stop();
     throw error;
   }
+  log.info('now serving peer/client/metrics', {
+    'local-member-id': hexId(replica.memberId),
+    'initial-advertise-peer-urls': config.initialAdvertisePeerUrls,
+    'listen-peer-urls': config.listenPeerUrls,
+    'advertise-client-urls': frontend.advertisedUrls,
+    'listen-client-urls': frontend.clientUrls,
+    'listen-metrics-urls': config.listenMetricsUrls,
+  });
+  const clientUrls = frontend.advertisedUrls.join(' ');
   log.info('published local member to cluster through raft', {
     'local-member-id': hexId(replica.memberId),
-    'local-member-attributes': `{Name:${config.name} ClientURLs:[${frontend.advertisedUrls.join(' ')}]}`,
+    'local-member-attributes': `{Name:${config.name} ClientURLs:[${clientUrls}]}`,
     'cluster-id': hexId(replica.clusterId),
     'publish-timeout': `${derived.requestTimeoutMs / 1000}s`,
   });
