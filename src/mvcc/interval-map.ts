@@ -54,7 +54,9 @@ export class IntervalMap<T> {
   }
 
   #rebuild(): Group<T>[] {
-    const sorted = [...this.#groups.values()].sort((a, b) => (a.from < b.from ? -1 : 1));
+    const sorted = [...this.#groups.values()].sort((a, b) =>
+      a.from < b.from ? -1 : a.from > b.from ? 1 : 0,
+    );
     setReach(sorted, 0, sorted.length);
     this.#sorted = sorted;
     return sorted;

@@ -6,6 +6,7 @@
  * anything.
  */
 
+import { assert } from '../assert.ts';
 import { limits } from '../limits.ts';
 import type { Revision } from '../types.ts';
 import type { Event } from './event.ts';
@@ -19,8 +20,9 @@ interface Change {
 
 export class RecentEvents {
   readonly #bytesMax: number;
-  // A queue as an array with a moving head; the dead part is cut when it outgrows the live one.
-  #changes: Change[] = [];
+  // A queue as an array with a moving head; the dead part holds nothing and is cut when it outgrows
+  // the live one.
+  #changes: (Change | null)[] = [];
   #head = 0;
   #bytes = 0;
 
@@ -28,16 +30,23 @@ export class RecentEvents {
     this.#bytesMax = bytesMax;
   }
 
+  /** Bytes held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   add(revision: Revision, events: readonly Event[]): void {
+    const last = this.#changes.at(-1) ?? null;
+    assert(last === null || revision === last.revision + 1, 'recent changes are dense');
     let bytes = 0;
     for (const event of events) bytes += event.kv.length + event.key.length;
     this.#changes.push({ revision, events, bytes });
     this.#bytes += bytes;
     while (this.#bytes > this.#bytesMax) {
-      const oldest = this.#changes[this.#head];
-      if (oldest === undefined) break;
+      const oldest = this.#changes[this.#head] ?? null;
+      if (oldest === null) break;
       this.#bytes -= oldest.bytes;
-      this.#head++;
+      this.#changes[this.#head++] = null;
     }
     if (this.#head > 64 && this.#head * 2 > this.#changes.length) {
       this.#changes = this.#changes.slice(this.#head);
@@ -47,16 +56,16 @@ export class RecentEvents {
 
   /** `null` when `from` is older than what is kept. */
   between(from: Revision, to: Revision): History | null {
-    const first = this.#changes[this.#head];
-    if (first === undefined || from < first.revision) return null;
+    const first = this.#changes[this.#head] ?? null;
+    if (first === null || from < first.revision) return null;
     const start = this.#head + (from - first.revision);
     const end = Math.min(start + limits.watchCatchUpRevisionsMax, this.#changes.length);
     const events: Event[] = [];
     let bytes = 0;
     let at = start;
     for (; at < end && bytes < limits.watchCatchUpBytesMax; at++) {
-      const change = this.#changes[at];
-      if (change === undefined || change.revision > to) break;
+      const change = this.#changes[at] ?? null;
+      if (change === null || change.revision > to) break;
       bytes += change.bytes;
       for (const event of change.events) events.push(event);
     }

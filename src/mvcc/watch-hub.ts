@@ -25,6 +25,7 @@ export interface WatchSink {
   /**
    * Events of whole revisions, in order. `revision` goes into the header: that of the events when
    * live, the store's when catching up. False: no room, nothing was taken, try again on `resume`.
+   * It may cancel the watcher.
    */
   deliver(watcher: Watcher, events: readonly Event[], revision: Revision): boolean;
   /** The history that the watcher still needed is gone; it gets nothing more. */
@@ -49,7 +50,8 @@ export class WatchHub {
   readonly #byRange = new IntervalMap<Watcher>();
   readonly #lagging = new Set<Watcher>();
   readonly #recent = new RecentEvents(limits.watchRecentBytesMax);
-  #catchingUp = false;
+  #catchUp: Promise<void> | null = null;
+  #closed = false;
   #count = 0;
   #eventsSent = 0;
 
@@ -127,6 +129,12 @@ export class WatchHub {
     for (const [watcher, list] of matches) this.#deliverLive(watcher, list, revision);
   }
 
+  /** No watcher is told anything any more. Resolves when history is no longer read. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#catchUp;
+  }
+
   #deliverLive(watcher: Watcher, events: readonly Event[], revision: Revision): void {
     // A start in the future: what happens until then is not for this watcher.
     if (watcher.nextRevision > revision) return;
@@ -134,6 +142,7 @@ export class WatchHub {
       this.#eventsSent += events.length;
       return;
     }
+    if (hasEnded(watcher)) return;
     this.#leave(watcher);
     watcher.nextRevision = revision;
     watcher.state = 'blocked';
@@ -171,33 +180,32 @@ export class WatchHub {
   }
 
   #startCatchUp(): void {
-    if (this.#catchingUp) return;
-    this.#catchingUp = true;
-    this.#catchUp().then(
-      () => {
-        this.#catchingUp = false;
-      },
-      (error: unknown) => this.#onError(error),
-    );
+    if (this.#catchUp !== null || this.#closed) return;
+    this.#catchUp = this.#catchUpAll().catch((error: unknown) => this.#onError(error));
   }
 
   /** Rounds of reading one stretch of history for all that need it, until nobody lags unblocked. */
-  async #catchUp(): Promise<void> {
+  async #catchUpAll(): Promise<void> {
     // The answer to the creation goes out before any event.
     await this.#breathe();
-    for (;;) {
+    while (!this.#closed) {
       this.#endCompacted();
       const from = this.#oldestNeeded();
-      if (from === null) return;
+      if (from === null) break;
       const to = this.#store.revision;
       const history = this.#recent.between(from, to) ?? (await this.#store.eventsBetween(from, to));
       // Compacted meanwhile: the next round ends those that needed it.
       if (history instanceof EtcdError) continue;
       for (const watcher of [...this.#lagging]) {
-        if (watcher.state === 'catching-up') this.#advance(watcher, history);
+        // Who joined during the read and needs something older waits for the next round.
+        if (watcher.state === 'catching-up' && watcher.nextRevision >= from) {
+          this.#advance(watcher, history);
+        }
       }
       await this.#breathe();
     }
+    // Not when the promise settles, which is later: who lags from now on must start anew.
+    this.#catchUp = null;
   }
 
   #endCompacted(): void {
@@ -227,7 +235,10 @@ export class WatchHub {
       const own = events.filter(
         ({ key, revision }) => revision >= watcher.nextRevision && contains(watcher, key),
       );
-      if (own.length > 0 && !watcher.sink.deliver(watcher, own, this.#store.revision)) {
+      const taken = own.length === 0 || watcher.sink.deliver(watcher, own, this.#store.revision);
+      // A sink may cancel its watcher as soon as it has seen what it wanted.
+      if (hasEnded(watcher)) return;
+      if (!taken) {
         watcher.state = 'blocked';
         return;
       }
@@ -237,6 +248,10 @@ export class WatchHub {
     if (watcher.nextRevision > this.#store.revision) this.#goLive(watcher);
     assert(watcher.state === 'live' || this.#lagging.has(watcher), 'a watcher is in one place');
   }
+}
+
+function hasEnded({ state }: Watcher): boolean {
+  return state === 'ended';
 }
 
 function contains(watcher: Watcher, key: Key): boolean {
