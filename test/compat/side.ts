@@ -104,7 +104,9 @@ export class Side {
     else if (name === 'Lease/LeaseKeepAlive') answer = await this.#keepAlive(bytes);
     else answer = await this.grpc.unary(name, bytes);
     const messages = answer.messages.map((message) => decode(response, message));
-    const outcome = `grpc ${answer.code} ${JSON.stringify(answer.text)}`;
+    // etcd: protobuf-go writes a plain or a no-break space after its prefix, by build.
+    const text = answer.text.replaceAll('\u00a0', ' ');
+    const outcome = `grpc ${answer.code} ${JSON.stringify(text)}`;
     return {
       outcome,
       exact: answer.messages.map((message) => message.toString('hex')),
