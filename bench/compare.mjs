@@ -1,7 +1,7 @@
 // Compares two etcd servers side by side and writes the figures as JSON and as a table.
 //   node bench/compare.mjs [--ours CMD] [--other CMD] [--rounds 3] [--seconds 3] [--only put,...]
-// For every workload both servers are started on empty data and loaded in turns (A B, B A, A B ...), so
-// that a slow minute of the machine falls on both; only one is loaded at a time.
+// For every workload both servers are started on empty data and loaded in turns (A B, B A, A B
+// ...), so that a slow minute of the machine falls on both; only one is loaded at a time.
 
 import { execFileSync } from 'node:child_process';
 import {
@@ -32,6 +32,7 @@ const FSYNC_PROBES = 200;
 const START_ROUNDS_MIN = 5;
 const START_LIMIT_MS = 150;
 const RSS_RATIO_MAX = 1.5;
+const STRANGERS_CORES_MAX = 0.2;
 const LIFECYCLE = ['start', 'million'];
 
 const { values } = parseArgs({
@@ -331,6 +332,13 @@ async function main() {
   }
 }
 
+/** @param {{ rounds: readonly object[] }} side */
+function strangers({ rounds }) {
+  return spread(
+    rounds.map((round) => ('strangersCores' in round ? Number(round.strangersCores) : 0)),
+  ).median;
+}
+
 /**
  * @param {readonly Side[]} sides
  * @param {ReturnType<typeof machine>} about
@@ -355,11 +363,17 @@ function report(sides, about, outcomes) {
       `fdatasync ${about.fsyncMsMedian} ms, load average ${about.loadAverage.join(' ')}; ` +
       `${rounds} rounds of ${seconds} s, median (min–max)`,
     markdownTable(lines, labels),
-    costTable(/** @type {Parameters<typeof costTable>[0]} */ (/** @type {unknown} */ (loads))),
+    loads.length === 0
+      ? ''
+      : costTable(/** @type {Parameters<typeof costTable>[0]} */ (/** @type {unknown} */ (loads))),
     ...outcomes.flatMap(({ profile }) => (profile === undefined ? [] : [profile])),
   ];
-  process.stdout.write(`${text.join('\n\n')}\n`);
+  process.stdout.write(`${text.filter((part) => part !== '').join('\n\n')}\n`);
   say(`written: ${out}`);
+  const noise = Math.max(0, ...loads.flatMap((each) => each.sides.map(strangers)));
+  if (noise > STRANGERS_CORES_MAX) {
+    say(`NOISE: other programs kept up to ${figure(noise)} cores busy; trust the CPU ratio first`);
+  }
   const faults = outcomes.flatMap(({ name, sides: both }) =>
     both.flatMap((each) =>
       each.rounds.flatMap((round) =>

@@ -1,7 +1,7 @@
-// Closed-loop gRPC loads of unary requests: put, range, compare-and-set, and the filling of a store.
-// Every answer is checked: each revision is given to one put only and grows along a slot, a range
-// brings exactly the stored bytes, a compare-and-set succeeds, and what was acknowledged last is read
-// back when the run is over.
+// Closed-loop gRPC loads of unary requests: put, range, compare-and-set, and the filling of a
+// store. Every answer is checked: each revision is given to one put only and grows along a slot, a
+// range brings exactly the stored bytes, a compare-and-set succeeds, and what was acknowledged last
+// is read back when the run is over.
 // It refuses to know how frames and windows work.
 
 import { Call, Http2Connection } from './wire/http2.mjs';
@@ -22,6 +22,7 @@ import {
 const RANGE_KEYS = 10_000;
 const KEYS_PER_SLOT = 100;
 const REVISIONS_MAX = 1 << 27;
+const REVISIONS_OUT_OF_ORDER_MAX = 100_000;
 const PREPARE_IN_FLIGHT = 50;
 
 /** @param {number} index */
@@ -94,12 +95,13 @@ export async function each(count, task) {
 
 /** Notices a revision that two puts were given. */
 class RevisionSet {
-  #base = 0;
+  /** @type {number | null} A little below the first revision seen: slots answer out of order. */
+  #base = null;
   #seen = new Uint8Array(1 << 20);
 
   /** @param {number} revision */
   add(revision) {
-    if (this.#base === 0) this.#base = Math.max(0, revision - 100_000);
+    this.#base ??= Math.max(0, revision - REVISIONS_OUT_OF_ORDER_MAX);
     const at = revision - this.#base;
     if (at < 0 || at >= REVISIONS_MAX) return false;
     if (at >= this.#seen.length) {
@@ -114,7 +116,8 @@ class RevisionSet {
 }
 
 /**
- * What a slot sends next and how it judges the answer. `check` returns null when the answer is right.
+ * What a slot sends next and how it judges the answer. `check` returns null when the answer is
+ * right.
  * @typedef {{ path: string, next: () => Uint8Array,
  *   check: (buffer: Buffer, start: number, end: number) => string | null }} Script
  */
@@ -253,8 +256,8 @@ export async function txnLoad(run, shape) {
 }
 
 /**
- * Reads `keys` neighbouring keys from a random place of a store of ten thousand. An answer is decoded
- * and compared field by field once; later answers must have the same bytes.
+ * Reads `keys` neighbouring keys from a random place of a store of ten thousand. An answer is
+ * decoded and compared field by field once; later answers must have the same bytes.
  * @param {Run} run
  * @param {{ connections: number, streams: number, valueBytes: number, keys: number,
  *   serializable: boolean }} shape

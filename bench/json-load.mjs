@@ -1,7 +1,7 @@
 // Closed-loop loads on the JSON gateway: put and range, one request in flight per connection.
-// Checked: HTTP status 200; a put's revision grows along its connection and is read back at the end; a
-// range brings the stored key and value. An answer is parsed and compared once; later answers to the
-// same question must be the same text.
+// Checked: HTTP status 200; a put's revision grows along its connection and is read back at the
+// end; a range brings the stored key and value. An answer is parsed and compared once; later
+// answers to the same question must be the same text.
 // It refuses to know how HTTP answers are delimited.
 
 import { benchKey, benchValue, each, openConnections, request } from './grpc-load.mjs';

@@ -1,5 +1,5 @@
-// Measurements of a server's life instead of its throughput: start to first acknowledged write, peak
-// memory after a million small keys, and recovery with them after SIGKILL.
+// Measurements of a server's life instead of its throughput: start to first acknowledged write,
+// peak memory after a million small keys, and recovery with them after SIGKILL.
 // Invariant: a recovery counts only when all keys are there again.
 
 import { generate } from './generate.mjs';

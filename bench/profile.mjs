@@ -57,7 +57,8 @@ function shortUrl(url) {
 /** @param {string} path */
 export function describeProfile(path) {
   const { busySeconds, idleSeconds, functions } = selfTimes(JSON.parse(readFileSync(path, 'utf8')));
-  const head = `${basename(path)}: busy ${busySeconds.toFixed(2)} s, idle ${idleSeconds.toFixed(2)} s`;
+  const times = `busy ${busySeconds.toFixed(2)} s, idle ${idleSeconds.toFixed(2)} s`;
+  const head = `${basename(path)}: ${times}`;
   const rows = functions.map(
     ({ name, part }) => `${(part * 100).toFixed(1).padStart(6)} %  ${name}`,
   );

@@ -4,7 +4,8 @@
 /** @typedef {import('./workloads.mjs').Target} Target */
 /** @typedef {{ median: number, min: number, max: number }} Spread */
 /**
- * @typedef {{ name: string, what: string, unit: string, target: Target, ours: Spread, other: Spread,
+ * @typedef {{ name: string, what: string, unit: string, target: Target, ours: Spread, other:
+ * Spread,
  *   ratio: Spread, met: boolean | null, limitMs: number | null,
  *   cpuRatio: number | null }} Line
  */

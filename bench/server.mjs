@@ -1,5 +1,5 @@
-// Starts and stops one server under test: an etcd command line, etcd's flags, its own data directory on
-// a real disk, loopback ports. Both sides of a comparison get exactly the same flags.
+// Starts and stops one server under test: an etcd command line, etcd's flags, its own data
+// directory on a real disk, loopback ports. Both sides of a comparison get exactly the same flags.
 // Invariant: a server started here is ended here, by its process id.
 // It refuses to know which of the servers it starts is ours.
 
@@ -123,8 +123,8 @@ export class Server {
   }
 
   /**
-   * True when a write was acknowledged. Every failure means "not yet": refused while nobody listens,
-   * cut or answered with an error while the server is not ready.
+   * True when a write was acknowledged. Every failure means "not yet": refused while nobody
+   * listens, cut or answered with an error while the server is not ready.
    * @param {number} timeoutMs
    */
   async #tryWrite(timeoutMs) {

@@ -1,7 +1,7 @@
 // gRPC loads over streams: lease keep-alive and watch fan-out.
-// Checked: a keep-alive answer names the leases in the order asked, with their full time to live; every
-// watcher sees every put once, in order, with the writer's value and the revision the writer was given.
-// It refuses to know how frames and windows work.
+// Checked: a keep-alive answer names the leases in the order asked, with their full time to live;
+// every watcher sees every put once, in order, with the writer's value and the revision the writer
+// was given. It refuses to know how frames and windows work.
 
 import { each, openConnections, request } from './grpc-load.mjs';
 import { Call } from './wire/http2.mjs';
@@ -82,8 +82,9 @@ function keepAliveStream(run, connection, ids) {
 }
 
 /**
- * One writer with `inFlight` puts that are not delivered everywhere yet; `watchers` watchers of the one
- * key, spread over one stream on each connection. The latency of a put ends with its last delivery.
+ * One writer with `inFlight` puts that are not delivered everywhere yet; `watchers` watchers of the
+ * one key, spread over one stream on each connection. The latency of a put ends with its last
+ * delivery.
  * @param {Run} run
  * @param {{ connections: number, watchers: number, inFlight: number, valueBytes: number }} shape
  */

@@ -189,7 +189,7 @@ export class HpackEncoder {
   #indexing = true;
   #announceSize = false;
 
-  /** How many entries were added or dropped: an encoded block stays valid while this stands still. */
+  /** Changes of the table so far: an encoded block stays valid while this stands still. */
   insertions = 0;
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE. Below the default nothing is indexed at all. */

@@ -1,7 +1,7 @@
 // An HTTP/1.1 keep-alive client over node:net with one request in flight per connection, as Patroni
 // and curl use the JSON gateway. Requests are built once; the answer's body is handed over as text.
-// Invariant: an answer is passed on only when it is complete and well-formed; anything else fails the
-// connection.
+// Invariant: an answer is passed on only when it is complete and well-formed; anything else fails
+// the connection.
 // It refuses to know JSON and etcd.
 
 import { connect } from 'node:net';

@@ -2,34 +2,35 @@
 // the server's own: header blocks are encoded once, requests of one turn leave in one write, and
 // answers are looked at in place in the one read buffer that all sockets share.
 // Invariant: bytes handed to onMessage are valid only during that call.
-// Invariant: flow control is obeyed in both directions; a frame that this client cannot handle fails
-// the connection, because a load that skips what it does not understand measures nothing.
+// Invariant: flow control is obeyed in both directions; a frame that this client cannot handle
+// fails the connection, because a load that skips what it does not understand measures nothing.
 // It refuses to know which messages it carries.
 
 import { connect } from 'node:net';
+import {
+  ACK,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  FRAME_HEADER_BYTES,
+  FrameWriter,
+  GOAWAY,
+  GRPC_PREFIX_BYTES,
+  HEADERS,
+  PADDED,
+  PING,
+  RST_STREAM,
+  SETTINGS,
+  WINDOW_UPDATE,
+} from './frame-writer.mjs';
 import { HpackDecoder, HpackEncoder } from './hpack.mjs';
 
-const FRAME_HEADER_BYTES = 9;
-const GRPC_PREFIX_BYTES = 5;
 const WINDOW_DEFAULT = 65_535;
 const WINDOW_MAX = 2 ** 31 - 1;
 const CREDIT_AFTER_BYTES = 2 ** 30;
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 const BLOCKED_CALLS_MAX = 100_000;
 const OPEN_TIMEOUT_MS = 10_000;
-
-const DATA = 0;
-const HEADERS = 1;
-const RST_STREAM = 3;
-const SETTINGS = 4;
-const PING = 6;
-const GOAWAY = 7;
-const WINDOW_UPDATE = 8;
-
-const END_STREAM = 1;
-const ACK = 1;
-const END_HEADERS = 4;
-const PADDED = 8;
 
 const SETTING_HEADER_TABLE_SIZE = 1;
 const SETTING_ENABLE_PUSH = 2;
@@ -91,8 +92,7 @@ export class Http2Connection {
   #initialWindow = WINDOW_DEFAULT;
   #streamsMax = Number.POSITIVE_INFINITY;
   #received = 0;
-  #out = Buffer.allocUnsafeSlow(32 * 1024);
-  #outLength = 0;
+  #out = new FrameWriter();
   #flushing = false;
   #rest = NOTHING;
   #authority;
@@ -152,13 +152,13 @@ export class Http2Connection {
     });
     this.#socket.on('error', (error) => this.#fail(error));
     this.#socket.on('close', () => this.#fail(new Error('connection closed by the server')));
-    this.#reserve(PREFACE.length);
-    this.#outLength += PREFACE.copy(this.#out, this.#outLength);
-    this.#settings([
+    this.#out.raw(PREFACE);
+    this.#out.settings([
       [SETTING_ENABLE_PUSH, 0],
       [SETTING_INITIAL_WINDOW_SIZE, WINDOW_MAX],
     ]);
-    this.#windowUpdate(0, WINDOW_MAX - WINDOW_DEFAULT);
+    this.#out.windowUpdate(0, WINDOW_MAX - WINDOW_DEFAULT);
+    this.#flushSoon();
   }
 
   /**
@@ -258,9 +258,7 @@ export class Http2Connection {
     call.sendWindow = this.#initialWindow;
     this.#calls.set(streamId, call);
     const block = this.#headerBlock(path);
-    this.#reserve(FRAME_HEADER_BYTES + block.length);
-    this.#frameHeader(block.length, HEADERS, END_HEADERS, streamId);
-    this.#outLength += block.copy(this.#out, this.#outLength);
+    this.#out.frame(HEADERS, END_HEADERS, streamId, block);
     this.#data(call, message, end);
     this.#flushSoon();
   }
@@ -293,66 +291,7 @@ export class Http2Connection {
     const bytes = message.length + GRPC_PREFIX_BYTES;
     this.#sendWindow -= bytes;
     call.sendWindow -= bytes;
-    this.#reserve(FRAME_HEADER_BYTES + bytes);
-    this.#frameHeader(bytes, DATA, end ? END_STREAM : 0, call.streamId);
-    const out = this.#out;
-    out[this.#outLength] = 0; // Not compressed.
-    out.writeUInt32BE(message.length, this.#outLength + 1);
-    out.set(message, this.#outLength + GRPC_PREFIX_BYTES);
-    this.#outLength += bytes;
-  }
-
-  /** @param {readonly (readonly [number, number])[]} values */
-  #settings(values) {
-    this.#reserve(FRAME_HEADER_BYTES + values.length * 6);
-    this.#frameHeader(values.length * 6, SETTINGS, 0, 0);
-    for (const [id, value] of values) {
-      this.#out.writeUInt16BE(id, this.#outLength);
-      this.#out.writeUInt32BE(value, this.#outLength + 2);
-      this.#outLength += 6;
-    }
-    this.#flushSoon();
-  }
-
-  /**
-   * @param {number} streamId
-   * @param {number} bytes
-   */
-  #windowUpdate(streamId, bytes) {
-    this.#reserve(FRAME_HEADER_BYTES + 4);
-    this.#frameHeader(4, WINDOW_UPDATE, 0, streamId);
-    this.#out.writeUInt32BE(bytes, this.#outLength);
-    this.#outLength += 4;
-    this.#flushSoon();
-  }
-
-  /** @param {number} bytes */
-  #reserve(bytes) {
-    if (this.#outLength + bytes <= this.#out.length) return;
-    const larger = Buffer.allocUnsafeSlow((this.#outLength + bytes) * 2);
-    this.#out.copy(larger, 0, 0, this.#outLength);
-    this.#out = larger;
-  }
-
-  /**
-   * @param {number} length
-   * @param {number} type
-   * @param {number} flags
-   * @param {number} streamId
-   */
-  #frameHeader(length, type, flags, streamId) {
-    const out = this.#out;
-    const at = this.#outLength;
-    out[at] = length >>> 16;
-    out[at + 1] = length >>> 8;
-    out[at + 2] = length;
-    out[at + 3] = type;
-    out[at + 4] = flags;
-    out[at + 5] = streamId >>> 24;
-    out[at + 6] = streamId >>> 16;
-    out[at + 7] = streamId >>> 8;
-    out[at + 8] = streamId;
-    this.#outLength = at + FRAME_HEADER_BYTES;
+    this.#out.message(end ? END_STREAM : 0, call.streamId, message);
   }
 
   #flushSoon() {
@@ -363,12 +302,8 @@ export class Http2Connection {
 
   #flush() {
     this.#flushing = false;
-    if (this.#outLength === 0 || this.#closed) return;
-    // The socket may keep the bytes for later, so it gets its own copy (from Node's pool).
-    const bytes = Buffer.allocUnsafe(this.#outLength);
-    this.#out.copy(bytes, 0, 0, this.#outLength);
-    this.#outLength = 0;
-    this.#socket.write(bytes);
+    if (this.#out.length === 0 || this.#closed) return;
+    this.#socket.write(this.#out.take());
   }
 
   /** @param {Error} error */
@@ -462,14 +397,14 @@ export class Http2Connection {
     if ((flags & PADDED) !== 0) throw new Error('padded DATA');
     this.#received += end - start;
     if (this.#received > CREDIT_AFTER_BYTES) {
-      this.#windowUpdate(0, this.#received);
+      this.#out.windowUpdate(0, this.#received);
       this.#received = 0;
     }
     const call = this.#calls.get(streamId);
     if (call === undefined) throw new Error(`DATA on unknown stream ${streamId}`);
     call.received += end - start;
     if (call.received > CREDIT_AFTER_BYTES) {
-      this.#windowUpdate(streamId, call.received);
+      this.#out.windowUpdate(streamId, call.received);
       call.received = 0;
     }
     if (call.gathered === 0) this.#messages(call, buffer, start, end);
@@ -578,8 +513,7 @@ export class Http2Connection {
         this.#initialWindow = value;
       }
     }
-    this.#reserve(FRAME_HEADER_BYTES);
-    this.#frameHeader(0, SETTINGS, ACK, 0);
+    this.#out.frame(SETTINGS, ACK, 0, NOTHING);
     this.#onReady();
     this.#onReady = () => {};
     this.#unblock();
@@ -593,9 +527,7 @@ export class Http2Connection {
    */
   #onPing(buffer, flags, start, end) {
     if ((flags & ACK) !== 0) return;
-    this.#reserve(FRAME_HEADER_BYTES + 8);
-    this.#frameHeader(8, PING, ACK, 0);
-    this.#outLength += buffer.copy(this.#out, this.#outLength, start, end);
+    this.#out.frame(PING, ACK, 0, buffer.subarray(start, end));
   }
 
   /**

@@ -1,7 +1,7 @@
 // The few etcd messages the load needs, encoded and decoded by hand (field numbers: proto/).
 // Invariant: every field this file does not read is skipped by its wire type, never guessed.
-// Limit: 64-bit fields are read as numbers; the ids the load compares are small because it chose them.
-// It refuses to know HTTP/2.
+// Limit: 64-bit fields are read as numbers; the ids the load compares are small because it chose
+// them. It refuses to know HTTP/2.
 
 const VARINT = 0;
 const BYTES = 2;

@@ -74,7 +74,8 @@ describe('http answers', () => {
 
   it('joins chunks, and waits while one is cut', () => {
     const text =
-      'HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n';
+      'HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n' +
+      '3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n';
     expect(parseAnswer(text)).toEqual({ status: 503, body: 'abc0123456789', bytes: text.length });
     for (let cut = 0; cut < text.length; cut++) expect(parseAnswer(text.slice(0, cut))).toBeNull();
   });
