@@ -95,6 +95,12 @@ describe('HashKV of a history worked through with a real etcd', () => {
     expect(await hashOf(store, 6)).toBe(2279845311);
     expect(await store.hashKv(3)).toBe(errors.compacted);
     expect(await store.hashKv(7)).toBe(errors.futureRev);
+    expect(await store.hashKv(-1)).toEqual({
+      hash: 1084519789,
+      hashRevision: -1,
+      compactRevision: 4,
+      currentRevision: 6,
+    });
   });
 
   it('leaves the tombstone at the compacted revision out', async () => {

@@ -24,6 +24,9 @@ export interface HashResult {
   readonly currentRevision: Revision;
 }
 
+/** etcd: the hash at a negative revision covers nothing, and is no error. */
+export const HASH_OF_NOTHING: number = SEED;
+
 export interface HasherOptions {
   readonly revision: Revision;
   readonly compactRevision: Revision;

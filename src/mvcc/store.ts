@@ -19,7 +19,13 @@ import type { Row, Rows } from '../ports.ts';
 import { EMPTY_KEY, type Key, type LeaseId, NO_LEASE, type Revision } from '../types.ts';
 import { type CompactionRun, Compactor } from './compaction.ts';
 import { Exclusive } from './exclusive.ts';
-import { type CompactionHash, CompactionHashes, type HashResult, newHasher } from './hash.ts';
+import {
+  type CompactionHash,
+  CompactionHashes,
+  HASH_OF_NOTHING,
+  type HashResult,
+  newHasher,
+} from './hash.ts';
 import { type History, readHistory } from './history.ts';
 import {
   ABSENT,
@@ -264,7 +270,10 @@ export class KvStore {
     const compactRevision = this.#compactRevision;
     if (revision > 0 && revision < compactRevision) return errors.compacted;
     if (revision > currentRevision) return errors.futureRev;
-    const hashRevision = revision > 0 ? revision : currentRevision;
+    const hashRevision = revision === 0 ? currentRevision : revision;
+    if (hashRevision < 0) {
+      return { hash: HASH_OF_NOTHING, hashRevision, compactRevision, currentRevision };
+    }
     const hasher = newHasher({
       revision: hashRevision,
       compactRevision,

@@ -22,6 +22,11 @@ export interface GrpcDeps {
   readonly onFatal: (error: unknown) => void;
 }
 
+const NO_REQUEST = new EtcdError(
+  Code.INTERNAL,
+  'cardinality violation: received no request message from non-client-streaming RPC',
+);
+
 export function createGrpc(deps: GrpcDeps): (call: GrpcCall) => void {
   return (call) => {
     const method = deps.methods.get(call.path);
@@ -88,7 +93,7 @@ function serveUnary(deps: GrpcDeps, method: UnaryMethod, call: GrpcCall): void {
     }
   };
   call.onHalfClose = () => {
-    if (!received && !answered) finish(Code.INTERNAL, 'EOF');
+    if (!received && !answered) finish(Code.UNKNOWN, 'EOF');
   };
 }
 
@@ -108,7 +113,7 @@ function serveStream(deps: GrpcDeps, method: StreamMethod, call: GrpcCall): void
     try {
       step();
     } catch (error) {
-      const told = toldError(error, method.kind === 'server-stream');
+      const told = toldError(error, false);
       if (told === null) deps.onFatal(error);
       else output.end(told);
     }
@@ -118,12 +123,18 @@ function serveStream(deps: GrpcDeps, method: StreamMethod, call: GrpcCall): void
     close(Code.CANCELED);
   };
   call.onDrain = () => output.drained();
+  let asked = false;
   call.onMessage = (request) => {
     deps.observer.received(method, request.length);
-    if (!over) guard(() => input?.message(request));
+    // etcd: like that of a unary call, a second request is not looked at.
+    if (over || (asked && method.kind === 'server-stream')) return;
+    asked = true;
+    guard(() => input?.message(request));
   };
   call.onHalfClose = () => {
-    if (!over) guard(() => input?.halfClose());
+    if (over) return;
+    if (!asked && method.kind === 'server-stream') output.end(NO_REQUEST);
+    else guard(() => input?.halfClose());
   };
   guard(() => {
     input = deps.gate.stream(method, caller, output);

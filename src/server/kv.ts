@@ -27,7 +27,7 @@ import {
   type TxnRequest,
   type TxnResponse,
 } from '../codec/gen/etcdserverpb.ts';
-import { type EncodedKeyValue, keyOf } from '../codec/key-value.ts';
+import { keyOf } from '../codec/key-value.ts';
 import { EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { afterKey } from '../mvcc/key-range.ts';
@@ -219,8 +219,8 @@ async function streamRange(
   let delivered = 0;
   let from = request.key;
   while (!caller.cancelled) {
-    const rest = request.limit > 0 ? request.limit - delivered : 0;
-    const limit = rest > 0 ? Math.min(rest, chunkKeys) : chunkKeys;
+    // etcd: a negative limit is below the size of a chunk, and means everything at once.
+    const limit = request.limit === 0 ? chunkKeys : Math.min(request.limit - delivered, chunkKeys);
     const found = store.range({ ...base, key: from, limit });
     if (found instanceof EtcdError) throw found;
     delivered += found.kvs.length;
@@ -235,7 +235,7 @@ async function streamRange(
     output.send({ rangeResponse });
     if (last) break;
     from = afterKey(keyOf(must(found.kvs.at(-1), 'a truncated chunk holds a key')));
-    chunkKeys = nextChunk(chunkKeys, found.kvs, deps.requestBytesMax);
+    chunkKeys = nextChunk(limit, found, deps.requestBytesMax);
     await (output.bufferedBytes > limits.streamBufferedBytesMax
       ? new Promise<void>((resolve) => output.onDrain(resolve))
       : deps.yieldNow());
@@ -243,13 +243,16 @@ async function streamRange(
   output.end(null);
 }
 
-function nextChunk(
-  keys: number,
-  sent: readonly EncodedKeyValue[],
-  requestBytesMax: number,
-): number {
-  let bytes = 0;
-  for (const kv of sent) bytes += kv.length;
-  if (bytes < requestBytesMax / 2) return keys * 2;
+/** etcd: sizes are those of a whole range response, with a header of only the revision. */
+function nextChunk(keys: number, { kvs, revision }: RangeResult, requestBytesMax: number): number {
+  let bytes = 2 + (1 + varintBytes(revision)) + 2 + (1 + varintBytes(keys + 1));
+  for (const kv of kvs) bytes += 1 + varintBytes(kv.length) + kv.length;
+  if (bytes < Math.floor(requestBytesMax / 2)) return keys * 2;
   return bytes > requestBytesMax * 2 ? Math.max(1, Math.floor(keys / 2)) : keys;
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) bytes++;
+  return bytes;
 }
