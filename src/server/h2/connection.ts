@@ -72,6 +72,7 @@ class Connection implements Http2Connection, StreamHost, FrameSink {
   readonly #pings: PingPolicy;
   readonly #idle: IdleWatch;
   readonly #faults: RateBudget;
+  readonly #streamsMax: number;
   readonly #streams = new Map<number, Stream>();
   /** Streams with an answer that waits for credit or room of the connection; the first is next. */
   readonly #waiting = new Set<Stream>();
@@ -102,6 +103,7 @@ class Connection implements Http2Connection, StreamHost, FrameSink {
     this.output = new Output(socket, () => queueMicrotask(this.#flushAfterPromises));
     this.#pings = new PingPolicy(options.keepalive.minTimeMs);
     this.#idle = new IdleWatch(options.keepalive, nowMs);
+    this.#streamsMax = Math.min(options.maxConcurrentStreams, limits.h2StreamsMax);
     this.#heads = new HeadDecoder(options.headerBytesMax);
     this.#faults = new RateBudget(limits.h2ResetsBurstMax, limits.h2ResetsPerSecondMax, nowMs);
     this.#phaseEndsMs = nowMs + limits.h2EstablishTimeoutMs;
@@ -201,7 +203,7 @@ class Connection implements Http2Connection, StreamHost, FrameSink {
       case FrameType.PRIORITY:
         return this.#onPriority(streamId, end - start);
       case FrameType.RST_STREAM:
-        return this.#onReset(streamId, end - start);
+        return this.#onResetFrame(streamId, end - start);
       case FrameType.SETTINGS:
         return this.#onSettings(flags, streamId, chunk, start, end);
       case FrameType.PUSH_PROMISE:
@@ -293,7 +295,7 @@ class Connection implements Http2Connection, StreamHost, FrameSink {
     }
     this.#lastStreamId = streamId;
     if (this.#phase === 'refusing') return;
-    if (this.#streams.size >= this.#options.maxConcurrentStreams) {
+    if (this.#streams.size >= this.#streamsMax) {
       this.output.reset(streamId, ErrorCode.REFUSED_STREAM);
       this.#countFault();
     } else if (head.kind === 'call') {
@@ -334,7 +336,7 @@ class Connection implements Http2Connection, StreamHost, FrameSink {
     if (bytes !== 5) throw frameSizeError('PRIORITY');
   }
 
-  #onReset(streamId: number, bytes: number): void {
+  #onResetFrame(streamId: number, bytes: number): void {
     if (bytes !== 4) throw frameSizeError('RST_STREAM');
     if (isIdle(streamId, this.#lastStreamId)) throw protocolError('RST_STREAM on an idle stream');
     const stream = this.#streams.get(streamId);

@@ -2,7 +2,7 @@
 
 import type { Code } from '../../errors.ts';
 
-/** Request headers by lower-case name. Never changed, and shared between calls that sent the same. */
+/** Request headers by lower-case name. Never changed; calls that sent the same ones share them. */
 export interface Metadata {
   /** First value: latin1 text, or the decoded bytes as latin1 when the name ends in `-bin`. */
   get(name: string): string | undefined;
@@ -34,8 +34,8 @@ export interface GrpcCall {
   onMessage: (message: Uint8Array) => void;
   onHalfClose: () => void;
   /**
-   * The call is over before its answer: reset by the client, deadline, connection lost, or a request
-   * that the transport has refused. At most once, and never after `end` or `reply`.
+   * The call is over before its answer: reset by the client, deadline, connection lost, or a
+   * request that the transport has refused. At most once, and never after `end` or `reply`.
    */
   onCancel: () => void;
   /** `bufferedBytes` has fallen to 0 again. */

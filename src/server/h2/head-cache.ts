@@ -2,7 +2,7 @@
  * Request heads by their compressed bytes. A client that repeats a call sends the same few bytes,
  * which say the same as long as the decoder's table is the same: its generation is part of the key.
  *
- * Limit: `SLOTS` blocks of at most `BLOCK_BYTES_MAX`; a newer block takes the place of an older one.
+ * Limit: `SLOTS` blocks of at most `BLOCK_BYTES_MAX`; a newer block replaces an older one.
  */
 
 import type { RequestHead } from './request-head.ts';

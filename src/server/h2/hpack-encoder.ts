@@ -38,7 +38,7 @@ export class ResponseEncoder {
   #success: Uint8Array = INDEXING_SUCCESS;
   #emptyTable = false;
 
-  /** Headers of an answer with the usual content type. Each call's result must be sent, in order. */
+  /** Headers of an answer with the usual content type. Each result must be sent, in order. */
   headers(): Uint8Array {
     const block = this.#headers;
     if (block === INDEXING_HEADERS) this.#insertHeaders();

@@ -9,7 +9,7 @@ export interface KeepaliveOptions {
   readonly minTimeMs: number;
   /** Silence after which the server pings. */
   readonly intervalMs: number;
-  /** Silence after its ping that ends the connection. etcd: 0 here or there means gRPC's defaults. */
+  /** Silence after its ping that ends the connection. 0 here or there means gRPC's defaults. */
   readonly timeoutMs: number;
 }
 
