@@ -14,6 +14,7 @@ import {
   EMPTY_CONF_STATE,
   encodeConfChange,
 } from '../codec/raftpb.ts';
+import type { WalMetadata } from '../codec/walpb.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { limits } from '../limits.ts';
 import { KvStore } from '../mvcc/store.ts';
@@ -30,7 +31,7 @@ import {
   type RowKey,
 } from '../types.ts';
 import { readU64BE } from '../u64.ts';
-import { type Recovered, Wal, type WalObserver } from '../wal/wal.ts';
+import { type Recovered, Wal, type WalObserver, type WalOptions } from '../wal/wal.ts';
 import { Alarms } from './alarms.ts';
 import {
   clusterIdOf,
@@ -91,28 +92,31 @@ export class BootstrapError extends Error {
 }
 
 export async function bootstrap(options: BootstrapOptions): Promise<Bootstrapped> {
-  const restarted = await Wal.exists(options.disk, options.walDir);
-  const log = restarted ? await recover(options) : await found(options);
+  const recovered = await recover(options);
+  const log = recovered ?? (await found(options));
+  try {
+    return await assemble(options, log, recovered !== null);
+  } catch (error) {
+    await log.wal.close();
+    throw error;
+  }
+}
+
+async function assemble(
+  options: BootstrapOptions,
+  log: Recovered,
+  restarted: boolean,
+): Promise<Bootstrapped> {
   const applied = appliedIndex(options.rows);
-  const lastIndex = log.entries.at(-1)?.index ?? log.snapshot.index;
-  if (applied < log.snapshot.index) {
-    throw new BootstrapError(
-      `database is at index ${applied}, before the snapshot at ${log.snapshot.index} of the WAL`,
-    );
-  }
-  if (applied > lastIndex) {
-    throw new BootstrapError(
-      `database is at index ${applied}, beyond the last entry ${lastIndex} of the WAL`,
-    );
-  }
+  checkPosition(applied, log);
   const stateMachine = await openStateMachine(options, applied);
-  if (applied > 0 && stateMachine.members.get(log.metadata.memberId) === null) {
-    throw new BootstrapError(
-      `the WAL belongs to member ${hexId(log.metadata.memberId)}, which the database does not know`,
-    );
-  }
   const confState = applied === 0 ? EMPTY_CONF_STATE : storedConfState(options.rows);
   const { memberId, clusterId } = log.metadata;
+  if (applied > 0 && stateMachine.members.get(memberId) === null) {
+    throw new BootstrapError(
+      `the WAL belongs to member ${hexId(memberId)}, which the database does not know`,
+    );
+  }
   const raft = new Raft({
     id: memberId,
     electionTicks: options.electionTicks,
@@ -146,16 +150,72 @@ export async function bootstrap(options: BootstrapOptions): Promise<Bootstrapped
   };
 }
 
-async function recover(options: BootstrapOptions): Promise<Recovered> {
-  return Wal.open(options.disk, options.walDir, {
-    clock: options.clock,
-    walsMax: options.walsMax,
-    observer: options.walObserver,
-  });
+/**
+ * Whether database and log belong together. A database that was deleted is built again from the
+ * log, as long as the log still begins at its first entry.
+ */
+function checkPosition(applied: Index, { snapshot, entries }: Recovered): void {
+  const lastIndex = entries.at(-1)?.index ?? snapshot.index;
+  if (applied < snapshot.index) {
+    throw new BootstrapError(
+      `database is at index ${applied}, before the snapshot at ${snapshot.index} of the WAL`,
+    );
+  }
+  if (applied > lastIndex) {
+    throw new BootstrapError(
+      `database is at index ${applied}, beyond the last entry ${lastIndex} of the WAL`,
+    );
+  }
+}
+
+/** `null` when there is no log yet. */
+async function recover(options: BootstrapOptions): Promise<Recovered | null> {
+  if (!(await Wal.exists(options.disk, options.walDir))) return null;
+  const log = await Wal.open(options.disk, options.walDir, walOptions(options));
+  // The term is written with, and after, the founding entries: without it the power went between
+  // the creation of the log and its first append.
+  const isUnfounded = log.hardState.term === 0 && log.snapshot.index === 0;
+  if (!isUnfounded) return log;
+  try {
+    const { metadata, entries } = foundingOf(options);
+    const { memberId, clusterId } = log.metadata;
+    if (metadata.memberId !== memberId || metadata.clusterId !== clusterId) {
+      throw new BootstrapError('the WAL was begun by another member or for another cluster');
+    }
+    return { ...log, ...(await appendFounding(log.wal, entries)) };
+  } catch (error) {
+    await log.wal.close();
+    throw error;
+  }
+}
+
+function walOptions(options: BootstrapOptions): WalOptions {
+  return { clock: options.clock, walsMax: options.walsMax, observer: options.walObserver };
+}
+
+async function found(options: BootstrapOptions): Promise<Recovered> {
+  const { metadata, entries } = foundingOf(options);
+  const wal = await Wal.create(options.disk, options.walDir, metadata, walOptions(options));
+  const snapshot = { index: 0, term: 0, confState: EMPTY_CONF_STATE };
+  try {
+    return { metadata, snapshot, wal, repaired: null, ...(await appendFounding(wal, entries)) };
+  } catch (error) {
+    await wal.close();
+    throw error;
+  }
+}
+
+async function appendFounding(
+  wal: Wal,
+  entries: Entry[],
+): Promise<Pick<Recovered, 'entries' | 'hardState'>> {
+  const hardState: HardState = { term: 1, vote: null, commit: entries.length };
+  await wal.append({ entries, hardState, mustSync: true });
+  return { entries, hardState };
 }
 
 /** etcd: a new cluster's log begins with one entry per founding member, in order of their ids. */
-async function found(options: BootstrapOptions): Promise<Recovered> {
+function foundingOf(options: BootstrapOptions): { metadata: WalMetadata; entries: Entry[] } {
   const founders = options.initialCluster
     .map(({ name, peerUrls }) => ({
       id: memberIdOf(peerUrls, options.clusterToken, null),
@@ -172,17 +232,10 @@ async function found(options: BootstrapOptions): Promise<Recovered> {
   if (founders.length > 1) {
     throw new BootstrapError('clusters of several members are not supported yet');
   }
-  const metadata = { memberId: self.id, clusterId: clusterIdOf(founders.map(({ id }) => id)) };
-  const wal = await Wal.create(options.disk, options.walDir, metadata, {
-    clock: options.clock,
-    walsMax: options.walsMax,
-    observer: options.walObserver,
-  });
-  const entries = founders.map(foundingEntry);
-  const hardState: HardState = { term: 1, vote: null, commit: entries.length };
-  await wal.append({ entries, hardState, mustSync: true });
-  const snapshot = { index: 0, term: 0, confState: EMPTY_CONF_STATE };
-  return { metadata, hardState, entries, snapshot, wal, repaired: null };
+  return {
+    metadata: { memberId: self.id, clusterId: clusterIdOf(founders.map(({ id }) => id)) },
+    entries: founders.map(foundingEntry),
+  };
 }
 
 function foundingEntry(

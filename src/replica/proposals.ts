@@ -27,10 +27,6 @@ export class Proposals {
     return this.#waiters.size;
   }
 
-  has(id: bigint): boolean {
-    return this.#waiters.has(id);
-  }
-
   /** A promise for the outcome of request `id`. */
   wait<T>(id: bigint): Promise<T> {
     return new Promise<unknown>((resolve, reject) => {
@@ -56,14 +52,17 @@ export class Proposals {
     waiter.reject(error);
   }
 
-  /** `verdict` names the error for a request whose time is up. Returns how many there were. */
-  tick(verdict: (id: bigint) => EtcdError): number {
+  /**
+   * `verdict` names the error for a request whose time is up and that began at `startTick`. Returns
+   * how many there were.
+   */
+  tick(verdict: (id: bigint, startTick: number) => EtcdError): number {
     this.#tick++;
     let expired = 0;
     for (const [id, waiter] of this.#waiters) {
       if (waiter.deadlineTick > this.#tick) break;
       this.#waiters.delete(id);
-      waiter.reject(verdict(id));
+      waiter.reject(verdict(id, waiter.deadlineTick - this.#timeoutTicks));
       expired++;
     }
     return expired;

@@ -7,11 +7,12 @@
  * later, in one synced batch with the applied index, and only then is the WAL released. So recovery
  * has one case: replay what lies between the engine's applied index and the WAL's commit.
  *
- * An error of the disk or a failed assertion ends the member through `onFatal`. It knows nothing of
- * transports, and of time only what ticks tell it.
+ * An error of the disk or a failed assertion ends the member through `onFatal`: from then on nothing
+ * is acknowledged, and whoever waits is told that the server stopped, so that the outcome is unknown.
+ * It knows nothing of transports, and of time only what ticks tell it.
  */
 
-import { encodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';
+import { AlarmAction, AlarmType, encodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';
 import { encode } from '../codec/wire.ts';
 import { EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
@@ -20,7 +21,8 @@ import type { ConfChange, ConfState, Entry, Message } from '../raft/messages.ts'
 import type { Persist, Raft, RaftStatus, Ready } from '../raft/raft.ts';
 import type { ClusterId, Index, LeaseId, MemberId, Term } from '../types.ts';
 import type { Wal } from '../wal/wal.ts';
-import type { CommandOf, Outcomes, ProposalKind } from './outcome.ts';
+import { AppliedWaiters } from './applied-waiters.ts';
+import type { CommandOf, Outcomes, ProposalKind, Result } from './outcome.ts';
 import { Proposals } from './proposals.ts';
 import { ReadBarriers } from './read-barriers.ts';
 import type { RequestIds } from './request-ids.ts';
@@ -60,6 +62,8 @@ export interface ReplicaOptions {
 }
 
 const LEASE_CHECK_MS = 500;
+/** etcd: how long the leader waits for its own applying before it answers about leases. */
+const WAIT_APPLIED_MS = 1000;
 
 export class Replica {
   readonly memberId: MemberId;
@@ -70,13 +74,14 @@ export class Replica {
   readonly #raft: Raft;
   readonly #proposals: Proposals;
   readonly #reads: ReadBarriers;
-  readonly #appliedWaiters: { readonly index: Index; readonly resolve: () => void }[] = [];
+  readonly #appliedWaiters: AppliedWaiters;
   #confState: ConfState;
   // Encoded proposals that Raft has not accepted yet, by request id.
   #unaccepted = new Map<bigint, Uint8Array>();
   #messages: Message[] = [];
   #turnDue = false;
-  #walBusy = false;
+  // The operation of the WAL in flight; settles after what was to be done then.
+  #walWork: Promise<void> | null = null;
   readonly #walQueue: WalWork[] = [];
   #flush: Promise<void> | null = null;
   #flushedIndex: Index;
@@ -85,10 +90,14 @@ export class Replica {
   #lastFlushTick = 0;
   #primaryTerm: Term | null = null;
   #revokesInflight = 0;
-  #compacting = false;
+  #compaction: Promise<void> | null = null;
+  #raisingNoSpace: Promise<void> | null = null;
+  #lead: MemberId | null = null;
+  #leadElectedTick = Number.NEGATIVE_INFINITY;
   readonly #stopping = new AbortController();
   #stopTicking: Stop | null = null;
   #state: 'running' | 'closing' | 'failed' = 'running';
+  #closed: Promise<void> | null = null;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -102,6 +111,7 @@ export class Replica {
     this.#snapshotIndex = options.snapshotIndex;
     const timeoutTicks = options.requestTimeoutTicks;
     this.#proposals = new Proposals(timeoutTicks);
+    this.#appliedWaiters = new AppliedWaiters(Math.ceil(WAIT_APPLIED_MS / options.tickMs));
     this.#reads = new ReadBarriers({
       timeoutTicks,
       retryTicks: Math.max(1, Math.ceil(500 / options.tickMs)),
@@ -197,10 +207,27 @@ export class Replica {
     return this.#reads.join();
   }
 
-  /** Resolves once entry `index` has been applied here. */
+  /** Resolves once entry `index` has been applied here; rejects when that takes over a second. */
   whenApplied(index: Index): Promise<void> {
     if (this.applied >= index) return Promise.resolve();
-    return new Promise((resolve) => this.#appliedWaiters.push({ index, resolve }));
+    if (this.#state !== 'running') return Promise.reject(errors.stopped);
+    return this.#appliedWaiters.wait(index);
+  }
+
+  /**
+   * Activates this member's NOSPACE alarm. etcd: the request that met the quota is answered after
+   * that, and in the same way whether the alarm could be raised or not.
+   */
+  raiseNoSpace(): Promise<void> {
+    const done = (): void => {
+      this.#raisingNoSpace = null;
+    };
+    this.#raisingNoSpace ??= this.propose('alarm', {
+      action: AlarmAction.ACTIVATE,
+      memberId: this.memberId,
+      alarm: AlarmType.NOSPACE,
+    }).then(done, done);
+    return this.#raisingNoSpace;
   }
 
   /** Makes everything applied so far durable in the engine. */
@@ -211,21 +238,39 @@ export class Replica {
     await this.#flush;
   }
 
-  /** Rejects what waits, writes what is applied, and leaves the disk to its owner. */
-  async close(): Promise<void> {
-    if (this.#state !== 'running') return;
-    this.#state = 'closing';
-    this.#stopTicking?.();
-    this.#stopping.abort();
-    this.#proposals.rejectAll(errors.stopped);
-    this.#reads.rejectAll(errors.stopped);
+  /**
+   * Rejects what waits, writes what is applied, and leaves the disk to its owner, with nothing of
+   * the replica's under way. After a failure nothing is written.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#state === 'running') {
+      this.#state = 'closing';
+      this.#stop();
+    }
+    await this.stateMachine.hub.close();
+    await this.#compaction;
     await this.#walIdle();
     await this.flush();
     await this.#walIdle();
   }
 
   async #walIdle(): Promise<void> {
-    while (this.#walBusy && this.#state !== 'failed') await nextTurn(this.#options.clock);
+    while (this.#walWork !== null) await this.#walWork;
+  }
+
+  /** Nothing new begins; everybody who waits is told. */
+  #stop(): void {
+    this.#stopTicking?.();
+    this.#stopping.abort(errors.stopped);
+    this.#proposals.rejectAll(errors.stopped);
+    this.#reads.rejectAll(errors.stopped);
+    this.#appliedWaiters.rejectAll(errors.stopped);
+    this.stateMachine.lessor.demote();
   }
 
   #schedule(): void {
@@ -247,14 +292,13 @@ export class Replica {
   #fail(error: unknown): void {
     if (this.#state === 'failed') return;
     this.#state = 'failed';
-    this.#stopTicking?.();
+    this.#stop();
     this.#options.onFatal(error);
   }
 
   #turn(): void {
     this.#turnDue = false;
     if (this.#state !== 'running') return;
-    this.#offerProposals();
     const messages = this.#messages;
     this.#messages = [];
     for (const message of messages) this.#raft.step(message);
@@ -273,6 +317,8 @@ export class Replica {
 
   #drainReady(): void {
     for (;;) {
+      // In every round: the one before may have made somebody leader.
+      this.#offerProposals();
       const ready = this.#raft.takeReady();
       if (ready.role !== null) this.#onRole(ready.role);
       if (ready.send.length > 0) this.#options.peers?.send(ready.send);
@@ -297,7 +343,7 @@ export class Replica {
 
   /** The WAL takes one operation at a time; others wait in order. */
   #useWal(work: WalWork): void {
-    if (this.#walBusy) {
+    if (this.#walWork !== null) {
       this.#walQueue.push(work);
       return;
     }
@@ -306,18 +352,21 @@ export class Replica {
       work.done();
       return;
     }
-    this.#walBusy = true;
-    pending.then(
-      () =>
+    this.#walWork = pending.then(
+      () => {
+        this.#walWork = null;
         this.#guard(() => {
-          this.#walBusy = false;
           work.done();
           const next = this.#walQueue.shift();
           if (next !== undefined) this.#useWal(next);
           // Not through `defer`: clients wait for exactly this.
           this.#turn();
-        }),
-      (error: unknown) => this.#fail(error),
+        });
+      },
+      (error: unknown) => {
+        this.#walWork = null;
+        this.#fail(error);
+      },
     );
   }
 
@@ -330,15 +379,25 @@ export class Replica {
       const seconds = (clock.monotonic() - started) / 1000;
       observer.entryApplied(kind, seconds, !(result instanceof EtcdError));
       this.#promoteLessor(entry);
-      if (requestId === null) continue;
-      if (result instanceof EtcdError) this.#proposals.reject(requestId, result);
-      else this.#proposals.resolve(requestId, result);
+      if (requestId !== null) this.#answer(requestId, result);
     }
     this.#raft.applied(this.applied);
     this.#campaignAlone();
     if (this.stateMachine.store.compactionPending) this.#startCompaction();
-    while ((this.#appliedWaiters[0]?.index ?? Number.POSITIVE_INFINITY) <= this.applied) {
-      this.#appliedWaiters.shift()?.resolve();
+    this.#appliedWaiters.release(this.applied);
+  }
+
+  #answer(requestId: bigint, result: Result): void {
+    if (!(result instanceof EtcdError)) {
+      this.#proposals.resolve(requestId, result);
+    } else if (result === errors.noSpace && !this.stateMachine.alarms.has(AlarmType.NOSPACE)) {
+      // etcd: the request that crossed the quota was applied; each member tells of itself.
+      this.raiseNoSpace().then(
+        () => this.#proposals.reject(requestId, result),
+        (error: unknown) => this.#fail(error),
+      );
+    } else {
+      this.#proposals.reject(requestId, result);
     }
   }
 
@@ -349,16 +408,20 @@ export class Replica {
   }
 
   #startCompaction(): void {
-    if (this.#compacting) return;
-    this.#compacting = true;
+    if (this.#compaction !== null || this.#state !== 'running') return;
     const { clock, compactionSleepMs } = this.#options;
-    const pause = (): Promise<void> => delay(clock, compactionSleepMs);
-    this.stateMachine.store.runCompaction(pause, this.#stopping.signal).then(
+    const { store } = this.stateMachine;
+    const { signal } = this.#stopping;
+    const pause = (): Promise<void> => delay(clock, compactionSleepMs, signal);
+    this.#compaction = store.runCompaction(pause, signal).then(
       () => {
-        this.#compacting = false;
+        this.#compaction = null;
+        // One that was scheduled while the last one was ending.
+        if (store.compactionPending) this.#startCompaction();
       },
       (error: unknown) => {
-        if (!this.#stopping.signal.aborted) this.#fail(error);
+        this.#compaction = null;
+        this.#fail(error);
       },
     );
   }
@@ -369,7 +432,12 @@ export class Replica {
 
   #onRole(role: NonNullable<Ready['role']>): void {
     this.#options.observer.leaderChanged(role.lead, role.term, this.memberId);
-    if (role.lead === null) this.#reads.rejectAll(errors.leaderChanged);
+    // Only once per lost leader: who asks while there is none waits for the next one.
+    if (this.#lead !== null && role.lead !== this.#lead) {
+      this.#reads.rejectAll(errors.leaderChanged);
+    }
+    if (role.lead !== null && role.lead !== this.#lead) this.#leadElectedTick = this.#ticks;
+    this.#lead = role.lead;
     if (role.state !== 'leader' && this.#primaryTerm !== null) {
       this.#primaryTerm = null;
       this.stateMachine.lessor.demote();
@@ -387,17 +455,26 @@ export class Replica {
     this.#ticks++;
     this.#raft.tick();
     this.stateMachine.lessor.tick(this.#ticks);
-    const failed = this.#proposals.tick((id) => this.#timeoutOf(id));
+    const failed = this.#proposals.tick((id, startTick) => this.#timeoutOf(id, startTick));
     for (let i = 0; i < failed; i++) this.#options.observer.proposalFailed();
     this.#reads.tick();
+    this.#appliedWaiters.tick();
     const leaseCheckTicks = Math.max(1, Math.round(LEASE_CHECK_MS / this.#options.tickMs));
     if (this.#ticks % leaseCheckTicks === 0) this.#expireLeases();
     this.#turn();
   }
 
-  /** etcd: a proposal that no leader took ends as a deadline, one that got lost as a timeout. */
-  #timeoutOf(id: bigint): EtcdError {
-    return this.#unaccepted.delete(id) ? errors.deadlineExceeded : errors.timeout;
+  /**
+   * etcd: a proposal that no leader took ends as a deadline, one that got lost as a timeout that
+   * names the likely reason.
+   */
+  #timeoutOf(id: bigint, startTick: number): EtcdError {
+    if (this.#unaccepted.delete(id)) return errors.deadlineExceeded;
+    const elected = this.#leadElectedTick;
+    if (startTick > elected - 2 * this.#options.electionTicks && startTick < elected) {
+      return errors.timeoutDueToLeaderFail;
+    }
+    return this.#lead === null ? errors.timeoutDueToConnectionLost : errors.timeout;
   }
 
   #expireLeases(): void {
@@ -443,7 +520,7 @@ export class Replica {
         this.#flush = null;
         this.#flushedIndex = index;
         observer.rowsFlushed((clock.monotonic() - started) / 1000);
-        this.#maybeSnapshot({ index, term, confState });
+        this.#guard(() => this.#maybeSnapshot({ index, term, confState }));
       },
       (error: unknown) => {
         this.#flush = null;
@@ -481,19 +558,20 @@ function isLoneVoter(state: ConfState, id: MemberId): boolean {
   return state.voters.length === 1 && state.voters[0] === id && state.votersOutgoing.length === 0;
 }
 
-function delay(clock: Clock, ms: number): Promise<void> {
+/** Ends early, without an error, when the signal is aborted. */
+function delay(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
-    const stop = clock.every(ms, () => {
+    const end = (): void => {
       stop();
+      signal.removeEventListener('abort', end);
       resolve();
-    });
+    };
+    const stop = clock.every(ms, end);
+    signal.addEventListener('abort', end);
   });
 }
 
-function nextTurn(clock: Clock): Promise<void> {
-  return new Promise((resolve) => clock.defer(resolve));
-}
-
-function isIdle(ready: Ready): boolean {
-  return ready.persist === null && ready.apply.length === 0 && ready.reads.length === 0;
+function isIdle({ persist, apply, reads, role }: Ready): boolean {
+  return persist === null && apply.length === 0 && reads.length === 0 && role === null;
 }
