@@ -335,8 +335,8 @@ describe('pings', () => {
     }
     for (let i = 0; i < 10; i++) {
       peer.frames.length = 0;
-      peer.send(data(1, grpcMessage(HELLO)), ping);
-      await peer.frame(FrameType.PING, 0);
+      peer.send(data(1, grpcMessage(HELLO)), ping, ping, ping);
+      await peer.until(() => peer.frames.filter((f) => f.type === FrameType.PING).length === 3);
     }
     expect(peer.find(FrameType.GOAWAY, 0)).toBeUndefined();
     peer.send(ping, ping, ping);

@@ -131,7 +131,7 @@ export class Stream implements GrpcCall, MessageSink {
       return;
     }
     this.#uncredited += bytes;
-    // Before the messages, so that an answer given at once needs no reset of the stream.
+    // Before the messages, so that an answer given at once is the end of the stream.
     if (last) this.remoteClosed = true;
     if (!this.closed) {
       this.#reader.read(chunk, start, end, this);
