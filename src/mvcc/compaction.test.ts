@@ -113,7 +113,16 @@ describe('the physical job', () => {
     expect(store.at(k('a'), 7)).not.toBeNull();
   });
 
+  it('does not pause when one batch is all', async () => {
+    for (let i = 0; i < 900; i++) put('a');
+    expect(store.compact(901)).toBeNull();
+    await store.runCompaction(() => Promise.reject(new Error('a pause')), never);
+    expect(await entries()).toEqual(['901']);
+    expect(store.compactionHashes()).toMatchObject([{ revision: 901, compactRevision: -1 }]);
+  });
+
   it('runs compactions one after the other, also those that come meanwhile', async () => {
+    store = await KvStore.open(rows, { compactionBatchLimit: 2 });
     for (let i = 0; i < 10; i++) put('a');
     expect(store.compact(3)).toBeNull();
     let more = [5, 6, 8];

@@ -18,15 +18,22 @@ export interface PageOptions {
 export interface Pager {
   /** The next rows in order; empty at the end. */
   next(): Promise<readonly Row[]>;
+  /** Whether the last page was the end. */
+  readonly done: boolean;
 }
 
 /** Each page shows the rows as they are when it is asked for. */
 export function pagesOf(rows: Rows, { from, to, rowsMax }: PageOptions): Pager {
   let start = from;
   let limit = Math.min(FIRST_PAGE_ROWS, rowsMax);
+  let done = false;
   return {
+    get done() {
+      return done;
+    },
     async next() {
       const page = await rows.scan({ from: start, to, limit });
+      done = page.length < limit;
       const last = page.at(-1);
       if (last === undefined) return page;
       start = `${last.key}\x00` as RowKey;
