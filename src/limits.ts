@@ -97,6 +97,8 @@ export const limits = {
   connectionsWaitingMax: 10_000,
   /** etcd: milliseconds that a client may take to send the head of an HTTP request. */
   httpHeadersTimeoutMs: 300_000,
+  /** etcd: bytes of the head of an HTTP request. */
+  httpHeaderBytesMax: 1 * MIB,
   /** Calls open on one connection, however many --max-concurrent-streams allows. */
   h2StreamsMax: 200_000,
   /** HTTP/2 credit of one stream for request bytes. */

@@ -1,29 +1,46 @@
-/** A scanner over JSON text that keeps numbers as text. It knows JSON's grammar and no schema. */
+/**
+ * A scanner over JSON text that keeps numbers as text, for a reader that knows what to expect. It
+ * takes exactly JSON's grammar, and positions count from the start of the first value.
+ *
+ * The texts of its errors are protojson's. It knows no schema.
+ */
 
 import { DecodeError } from './wire.ts';
 
-export interface JsonToken {
-  readonly kind: 'string' | 'number' | 'word';
-  /** The string's content, or the token as written. */
-  readonly text: string;
-  readonly raw: string;
-}
+export type TokenKind = 'string' | 'number' | 'word' | 'open';
 
-/** Nesting of values that are skipped. */
+/** Nesting of brackets; etcd's own limit. */
 const DEPTH_MAX = 10_000;
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WORD = /true|false|null/y;
-const UNEXPECTED = /[^\s,:{}[\]"]+|./y;
+const UNEXPECTED = /"(?:[^"\\]|\\.)*"?|[^\s,:{}[\]"]+|[\s\S]/y;
+const SURROGATE = /\p{Cs}/u;
+const ESCAPED_SURROGATE = /\\(?:u(d[89a-f][0-9a-f]{2})|.)/gi;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 
 export class JsonScanner {
   readonly #text: string;
+  readonly #hasInvalidUtf8: boolean;
+  readonly #start: number;
   #pos = 0;
   // True right after an opening bracket, where no comma is due.
   #fresh = false;
+  #depth = 0;
 
-  constructor(text: string) {
+  /** Where the last value began, and what it is; set by `scalar`. */
+  tokenStart = 0;
+  tokenKind: TokenKind = 'word';
+  /** A string's content, or the token as written. */
+  tokenText = '';
+
+  /** `hasInvalidUtf8`: a replacement character in a string stands for bytes that are no text. */
+  constructor(text: string, hasInvalidUtf8 = false) {
     this.#text = text;
+    this.#hasInvalidUtf8 = hasInvalidUtf8;
+    this.#start = this.position;
   }
 
   get position(): number {
@@ -33,13 +50,12 @@ export class JsonScanner {
 
   /** Nothing but white space is left. */
   atEnd(): boolean {
-    this.#space();
-    return this.#pos >= this.#text.length;
+    return this.position >= this.#text.length;
   }
 
   open(bracket: '{' | '['): void {
     this.expect(bracket);
-    this.#fresh = true;
+    this.#enter();
   }
 
   /** Whether another item follows; takes the comma before it, or the closing bracket. */
@@ -49,6 +65,7 @@ export class JsonScanner {
     this.#fresh = false;
     if (this.#text[this.#pos] === close) {
       this.#pos++;
+      this.#depth--;
       return false;
     }
     if (!fresh) this.expect(',');
@@ -61,20 +78,32 @@ export class JsonScanner {
     this.#pos++;
   }
 
-  string(): string {
+  /** A string, which is the name of a member. */
+  name(): string {
     this.#space();
-    if (this.#text[this.#pos] !== '"') throw this.#unexpected();
-    return this.#quoted().text;
+    if (this.#text.charCodeAt(this.#pos) !== QUOTE) throw this.#unexpected();
+    return this.#quoted();
   }
 
-  scalar(): JsonToken {
+  /** Takes a string, number or word; of an object or a list only the bracket. */
+  scalar(): void {
     this.#space();
-    if (this.#text[this.#pos] === '"') return this.#quoted();
-    const number = this.#match(NUMBER);
-    if (number !== null) return { kind: 'number', text: number, raw: number };
-    const word = this.#match(WORD);
-    if (word === null) throw this.#unexpected();
-    return { kind: 'word', text: word, raw: word };
+    const start = this.#pos;
+    this.tokenStart = start;
+    const code = this.#text.charCodeAt(start);
+    if (code === QUOTE) {
+      this.tokenKind = 'string';
+      this.tokenText = this.#quoted();
+    } else if (code === 0x7b || code === 0x5b) {
+      this.tokenKind = 'open';
+      this.tokenText = this.#text.charAt(this.#pos++);
+    } else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
+      this.tokenKind = 'number';
+      this.tokenText = this.#match(NUMBER);
+    } else {
+      this.tokenKind = 'word';
+      this.tokenText = this.#match(WORD);
+    }
   }
 
   skipNull(): boolean {
@@ -84,153 +113,134 @@ export class JsonScanner {
     return true;
   }
 
-  skipValue(depth: number): void {
-    if (depth > DEPTH_MAX) throw new DecodeError('proto: exceeded max recursion depth');
-    this.#space();
-    const character = this.#text[this.#pos];
-    if (character === '{') {
-      this.open('{');
-      while (this.more('}')) {
-        this.string();
-        this.expect(':');
-        this.skipValue(depth + 1);
-      }
-    } else if (character === '[') {
-      this.open('[');
-      while (this.more(']')) this.skipValue(depth + 1);
-    } else {
+  /** Iterative, since the depth is a client's choice. */
+  skipValue(): void {
+    const closes: string[] = [];
+    do {
       this.scalar();
-    }
+      if (this.tokenKind === 'open') {
+        if (closes.length >= DEPTH_MAX)
+          throw new DecodeError('proto: exceeded max recursion depth');
+        closes.push(this.tokenText === '{' ? '}' : ']');
+        this.#fresh = true;
+      }
+    } while (this.#anotherValue(closes));
+  }
+
+  /** The token that starts at `at`, as written. */
+  rawAt(at: number): string {
+    UNEXPECTED.lastIndex = at;
+    return UNEXPECTED.exec(this.#text)?.[0] ?? '';
   }
 
   error(at: number, text: string): DecodeError {
     return new DecodeError(`proto: (line ${this.#place(at)}): ${text}`);
   }
 
-  #quoted(): JsonToken {
+  #enter(): void {
+    if (++this.#depth > DEPTH_MAX) throw new DecodeError('proto: exceeded max recursion depth');
+    this.#fresh = true;
+  }
+
+  /** Closes what is complete; true when a value of an open object or list follows. */
+  #anotherValue(closes: string[]): boolean {
+    for (let close = closes.at(-1); close !== undefined; close = closes.at(-1)) {
+      if (this.more(close === '}' ? '}' : ']')) {
+        if (close === '}') {
+          this.name();
+          this.expect(':');
+        }
+        return true;
+      }
+      closes.pop();
+    }
+    return false;
+  }
+
+  #quoted(): string {
+    const text = this.#text;
     const start = this.#pos;
     let end = start + 1;
     let plain = true;
     for (;;) {
-      const code = this.#text.charCodeAt(end);
-      if (Number.isNaN(code)) throw this.#endOfInput();
-      if (code === 0x22) break;
-      if (code === 0x5c) {
+      const code = text.charCodeAt(end);
+      if (code === QUOTE) break;
+      if (code === BACKSLASH) {
         plain = false;
         end++;
-      } else if (code < 0x20) {
-        this.#pos = end;
-        throw this.#syntax('invalid character in string');
+      } else if (!(code >= 0x20)) {
+        // A control character, or NaN at the end.
+        throw this.#syntax(start, 'invalid string');
       }
       end++;
     }
     this.#pos = end + 1;
-    const raw = this.#text.slice(start, end + 1);
-    if (plain) return { kind: 'string', text: raw.slice(1, -1), raw };
+    const content = plain ? text.slice(start + 1, end) : this.#unescaped(start, end + 1);
+    if (this.#hasInvalidUtf8 && content.includes('\ufffd')) {
+      throw this.#syntax(start, 'invalid UTF-8 in string');
+    }
+    return content;
+  }
+
+  #unescaped(start: number, end: number): string {
+    let content: string;
     try {
-      const text: unknown = JSON.parse(raw);
-      return { kind: 'string', text: String(text), raw };
+      content = JSON.parse(this.#text.slice(start, end)) as string;
     } catch {
-      this.#pos = start;
-      throw this.#syntax(`invalid escape code in string ${raw}`);
+      throw this.#syntax(start, 'invalid escape code in string');
+    }
+    if (SURROGATE.test(content)) throw this.#loneSurrogate(start, end);
+    return content;
+  }
+
+  /** protojson reads the six bytes after half of a pair, whatever they are. */
+  #loneSurrogate(start: number, end: number): DecodeError {
+    ESCAPED_SURROGATE.lastIndex = start;
+    for (;;) {
+      const match = ESCAPED_SURROGATE.exec(this.#text);
+      if (match === null || match.index >= end) return new DecodeError('proto: unexpected EOF');
+      if (match[1] === undefined) continue;
+      const after = this.#text.slice(ESCAPED_SURROGATE.lastIndex);
+      const isHigh = /^d[89ab]/i.test(match[1]);
+      if (isHigh && /^\\ud[c-f][0-9a-f]{2}/i.test(after)) {
+        ESCAPED_SURROGATE.lastIndex += 6;
+        continue;
+      }
+      if (Buffer.byteLength(after.trimEnd()) < 6) return new DecodeError('proto: unexpected EOF');
+      const six = JSON.stringify(after.slice(0, 6));
+      return this.#syntax(start, `invalid escape code ${six} in string`);
     }
   }
 
-  #match(pattern: RegExp): string | null {
+  #match(pattern: RegExp): string {
     pattern.lastIndex = this.#pos;
-    const found = pattern.exec(this.#text)?.[0] ?? null;
-    if (found !== null) this.#pos += found.length;
+    const found = pattern.exec(this.#text)?.[0];
+    if (found === undefined) throw this.#unexpected();
+    this.#pos += found.length;
     return found;
   }
 
   #space(): void {
     for (;;) {
       const code = this.#text.charCodeAt(this.#pos);
+      // `!(code <= …)`: NaN at the end is no white space.
+      if (!(code <= 0x20)) return;
       if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
       this.#pos++;
     }
   }
 
   #unexpected(): DecodeError {
-    const at = this.#pos;
-    const token = this.#match(UNEXPECTED);
-    this.#pos = at;
-    return token === null ? this.#endOfInput() : this.#syntax(`unexpected token ${token}`);
+    return this.#syntax(this.#pos, `unexpected token ${this.rawAt(this.#pos)}`);
   }
 
-  #endOfInput(): DecodeError {
-    this.#pos = this.#text.length;
-    return this.#syntax('unexpected EOF');
-  }
-
-  #syntax(text: string): DecodeError {
-    return new DecodeError(`proto: syntax error (line ${this.#place(this.#pos)}): ${text}`);
+  #syntax(at: number, text: string): DecodeError {
+    return new DecodeError(`proto: syntax error (line ${this.#place(at)}): ${text}`);
   }
 
   #place(at: number): string {
-    const before = this.#text.slice(0, at).split('\n');
-    return `${before.length}:${(before.at(-1)?.length ?? 0) + 1}`;
+    const before = this.#text.slice(this.#start, at).split('\n');
+    const column = [...(before.at(-1) ?? '')].length + 1;
+    return `${before.length}:${column}`;
   }
-}
-
-/**
- * Cuts a stream of text into JSON values: white space or nothing may stand between them. A value is
- * complete at its closing bracket; what is not an object or a list ends at white space.
- */
-export class JsonSplitter {
-  readonly #bytesMax: number;
-  #rest = '';
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  /** The values that `chunk` completes. Throws `DecodeError` when one grows beyond the limit. */
-  push(chunk: string): string[] {
-    this.#rest += chunk;
-    const values: string[] = [];
-    for (;;) {
-      const start = this.#rest.search(/\S/);
-      if (start < 0) {
-        this.#rest = '';
-        return values;
-      }
-      const end = endOfValue(this.#rest, start);
-      if (end < 0) {
-        if (this.#rest.length > this.#bytesMax) {
-          throw new DecodeError('proto: value is too large');
-        }
-        return values;
-      }
-      values.push(this.#rest.slice(start, end));
-      this.#rest = this.#rest.slice(end);
-    }
-  }
-
-  /** What is left when the stream has ended: an incomplete value, or nothing. */
-  end(): string | null {
-    const rest = this.#rest.trim();
-    this.#rest = '';
-    return rest === '' ? null : rest;
-  }
-}
-
-function endOfValue(text: string, start: number): number {
-  const first = text[start];
-  if (first !== '{' && first !== '[') {
-    const space = text.slice(start).search(/\s/);
-    return space < 0 ? -1 : start + space;
-  }
-  let depth = 0;
-  let inString = false;
-  for (let i = start; i < text.length; i++) {
-    const character = text[i];
-    if (inString) {
-      if (character === '\\') i++;
-      else if (character === '"') inString = false;
-    } else if (character === '"') inString = true;
-    else if (character === '{' || character === '[') depth++;
-    else if ((character === '}' || character === ']') && --depth === 0) return i + 1;
-  }
-  return -1;
 }

@@ -6,9 +6,12 @@
  * 64-bit integers never become a JavaScript number here.
  */
 
-import { must } from '../assert.ts';
+import { isUtf8 } from 'node:buffer';
+import { assert, must } from '../assert.ts';
 import { enumSchemas, messageSchemas } from './gen/schema.ts';
 import { JsonScanner } from './json-scanner.ts';
+import { jsonSyntaxError } from './json-syntax.ts';
+import { base64Text, integerFromText } from './json-values.ts';
 import type { FieldSchema } from './schema.ts';
 import { DecodeError, Reader, Writer } from './wire.ts';
 
@@ -17,7 +20,11 @@ interface FieldPlan extends FieldSchema {
   readonly position: number;
   readonly tag: number;
   readonly quoted: string;
-  readonly enumNames: ReadonlyMap<number, string> | null;
+  /** Both ways; empty for all but enums. */
+  readonly enumNames: ReadonlyMap<number, string>;
+  readonly enumNumbers: ReadonlyMap<string, number>;
+  /** The message's plan, found on first use since messages may hold themselves. */
+  plan: MessagePlan | null;
 }
 
 interface MessagePlan {
@@ -28,8 +35,9 @@ interface MessagePlan {
 }
 
 const WIRE_TYPES: Readonly<Record<string, number>> = { string: 2, bytes: 2, message: 2 };
-/** protobuf's own bound is 10 000; nothing etcd accepts nests deeper than --max-txn-ops. */
+/** etcd: protojson takes 10 000, of which no more than --max-txn-ops reach the state machine. */
 const DEPTH_MAX = 1000;
+const FIELDS_MAX = 31;
 
 const plans = new Map<string, MessagePlan>();
 
@@ -37,15 +45,19 @@ function planOf(name: string): MessagePlan {
   const known = plans.get(name);
   if (known !== undefined) return known;
   const schema = must(messageSchemas[name], 'the message has a schema');
+  assert(schema.length <= FIELDS_MAX, 'the fields of a message fit into a bit set');
   const fields = schema.map((field, position): FieldPlan => {
-    const names = field.kind === 'enum' ? must(enumSchemas[field.type], 'a known enum') : null;
+    const values = Object.entries(
+      field.kind === 'enum' ? must(enumSchemas[field.type], 'a known enum') : {},
+    );
     return {
       ...field,
       position,
       tag: (field.number << 3) | (WIRE_TYPES[field.kind] ?? 0),
       quoted: `"${field.name}":`,
-      enumNames:
-        names === null ? null : new Map(Object.entries(names).map(([key, value]) => [value, key])),
+      enumNames: new Map(values.map(([text, value]) => [value, text])),
+      enumNumbers: new Map(values),
+      plan: null,
     };
   });
   const byName = new Map<string, FieldPlan>();
@@ -60,6 +72,11 @@ function planOf(name: string): MessagePlan {
   return plan;
 }
 
+function planOfField(field: FieldPlan): MessagePlan {
+  field.plan ??= planOf(field.type);
+  return field.plan;
+}
+
 /** The JSON text of an encoded message. */
 export function jsonFromWire(message: string, bytes: Uint8Array): string {
   return printMessage(planOf(message), new Reader(bytes));
@@ -72,24 +89,27 @@ function printMessage(plan: MessagePlan, r: Reader): string {
     const field = plan.byNumber.get(tag >>> 3);
     if (field === undefined) {
       r.skip(tag);
-    } else if (!field.repeated) {
-      values[field.position] = printValue(field, r);
-    } else if ((tag & 7) === 2 && (field.tag & 7) === 0) {
+    } else if (tag === field.tag) {
+      const value = printValue(field, r);
+      if (field.repeated) append(values, field, value);
+      else values[field.position] = value;
+    } else if (field.repeated && (tag & 7) === 2 && (field.tag & 7) === 0) {
       const outer = r.enter();
       while (!r.done) append(values, field, printValue(field, r));
       r.leave(outer);
     } else {
-      append(values, field, printValue(field, r));
+      // A field of another wire type is an unknown field.
+      r.skip(tag);
     }
   }
-  let text = '';
+  let text = '{';
   for (const field of plan.fields) {
     const value = values[field.position];
     if (value === undefined) continue;
-    const separator = text === '' ? '' : ',';
-    text += separator + field.quoted + (field.repeated ? `[${value}]` : value);
+    if (text.length > 1) text += ',';
+    text += field.repeated ? `${field.quoted}[${value}]` : field.quoted + value;
   }
-  return `{${text}}`;
+  return `${text}}`;
 }
 
 function append(values: (string | undefined)[], field: FieldPlan, value: string): void {
@@ -100,69 +120,79 @@ function append(values: (string | undefined)[], field: FieldPlan, value: string)
 function printValue(field: FieldPlan, r: Reader): string {
   switch (field.kind) {
     case 'int64':
-      return `"${r.int64Exact()}"`;
+      return `"${r.int64Text()}"`;
     case 'uint64':
-      return `"${r.uint64Exact()}"`;
+      return `"${r.uint64Text()}"`;
     case 'int32':
       return String(r.int32());
     case 'uint32':
       return String(r.uint32());
     case 'bool':
-      return String(r.bool());
+      return r.bool() ? 'true' : 'false';
     case 'string':
       return JSON.stringify(r.string());
-    case 'bytes': {
-      const bytes = r.bytes();
-      return `"${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')}"`;
-    }
+    case 'bytes':
+      return `"${r.base64()}"`;
     case 'enum': {
       const number = r.int32();
-      const name = field.enumNames?.get(number);
+      const name = field.enumNames.get(number);
       return name === undefined ? String(number) : `"${name}"`;
     }
     case 'message': {
       const outer = r.enter();
-      const text = printMessage(planOf(field.type), r);
+      const text = printMessage(planOfField(field), r);
       r.leave(outer);
       return text;
     }
   }
 }
 
+const writer = new Writer();
+
 /**
- * The wire bytes of the first JSON value in `text`; an empty text is an empty message. What follows
- * the value is not looked at. Throws `DecodeError`.
+ * The wire bytes of the first JSON value in `body`; an empty body is an empty message. What follows
+ * the value is not looked at. Throws `DecodeError`, with the text that etcd's gateway gives.
  */
-export function wireFromJson(message: string, text: string): Uint8Array {
-  const scanner = new JsonScanner(text);
-  const w = new Writer();
-  if (!scanner.atEnd()) parseMessage(planOf(message), scanner, w, 0);
+export function wireFromJson(message: string, body: Buffer): Uint8Array {
+  const text = body.toString('utf8');
+  const scanner = new JsonScanner(text, text.includes('\ufffd') && !isUtf8(body));
+  const w = writer.reset();
+  try {
+    if (!scanner.atEnd()) parseMessage(planOf(message), scanner, w, 0);
+  } catch (error) {
+    // etcd: encoding/json reads the whole value before protojson looks at its fields.
+    const syntax = error instanceof DecodeError ? jsonSyntaxError(body.toString('latin1')) : null;
+    throw syntax === null ? error : new DecodeError(syntax);
+  }
   return w.finish();
 }
 
 function parseMessage(plan: MessagePlan, scanner: JsonScanner, w: Writer, depth: number): void {
   if (depth > DEPTH_MAX) throw new DecodeError('proto: exceeded max recursion depth');
   scanner.open('{');
-  const seen = new Set<string>();
+  let seen = 0;
+  let oneofs: Set<string> | null = null;
   while (scanner.more('}')) {
     const at = scanner.position;
-    const name = scanner.string();
+    const name = scanner.name();
     scanner.expect(':');
     const field = plan.byName.get(name);
     if (field === undefined) {
-      scanner.skipValue(depth);
+      scanner.skipValue();
       continue;
     }
+    const bit = 1 << field.position;
+    if ((seen & bit) !== 0) throw scanner.error(at, `duplicate field ${scanner.rawAt(at)}`);
+    seen |= bit;
     // `null` leaves any field as it is, so it does not take the place of a oneof's member either.
     if (scanner.skipNull()) continue;
-    if (seen.has(field.name)) throw scanner.error(at, `duplicate field ${JSON.stringify(name)}`);
-    seen.add(field.name);
     if (field.oneof !== '') {
-      const oneof = `oneof ${plan.name}.${field.oneof}`;
-      if (seen.has(oneof)) {
-        throw scanner.error(at, `error parsing ${JSON.stringify(name)}, ${oneof} is already set`);
+      oneofs ??= new Set();
+      if (oneofs.has(field.oneof)) {
+        const oneof = `oneof ${plan.name}.${field.oneof}`;
+        throw scanner.error(at, `error parsing ${scanner.rawAt(at)}, ${oneof} is already set`);
       }
-      seen.add(oneof);
+      oneofs.add(field.oneof);
     }
     if (field.repeated) parseList(field, scanner, w, depth);
     else parseField(field, scanner, w, depth);
@@ -175,103 +205,68 @@ function parseList(field: FieldPlan, scanner: JsonScanner, w: Writer, depth: num
 }
 
 function parseField(field: FieldPlan, scanner: JsonScanner, w: Writer, depth: number): void {
-  const at = scanner.position;
   if (field.kind === 'message') {
     w.uint32(field.tag);
     const start = w.open();
-    parseMessage(planOf(field.type), scanner, w, depth + 1);
+    parseMessage(planOfField(field), scanner, w, depth + 1);
     w.close(start);
     return;
   }
-  const token = scanner.scalar();
-  const fail = (): DecodeError =>
-    scanner.error(at, `invalid value for ${field.kind} field ${field.name}: ${token.raw}`);
+  scanner.scalar();
+  if (parseScalar(field, scanner, w)) return;
+  const at = scanner.tokenStart;
+  const text = `invalid value for ${field.kind} field ${field.json}: ${scanner.rawAt(at)}`;
+  throw scanner.error(at, text);
+}
+
+/** False when the token does not suit the field. */
+function parseScalar(field: FieldPlan, scanner: JsonScanner, w: Writer): boolean {
+  const { tokenKind, tokenText } = scanner;
   switch (field.kind) {
     case 'string':
-      if (token.kind !== 'string') throw fail();
+      if (tokenKind !== 'string') return false;
       w.uint32(field.tag);
-      w.string(token.text);
-      return;
+      w.string(tokenText);
+      return true;
     case 'bytes': {
-      const bytes = token.kind === 'string' ? fromBase64(token.text) : null;
-      if (bytes === null) throw fail();
+      const digits = tokenKind === 'string' ? base64Text(tokenText) : null;
+      if (digits === null) return false;
       w.uint32(field.tag);
-      w.bytes(bytes);
-      return;
+      w.base64(digits);
+      return true;
     }
     case 'bool':
-      if (token.raw !== 'true' && token.raw !== 'false') throw fail();
+      if (tokenKind !== 'word' || tokenText === 'null') return false;
       w.uint32(field.tag);
-      w.bool(token.raw === 'true');
-      return;
+      w.bool(tokenText === 'true');
+      return true;
     case 'enum':
-      parseEnum(field, token, w, fail);
-      return;
+      return parseEnum(field, scanner, w);
+    case 'message':
+      return false;
     default: {
-      const value = token.kind === 'word' ? null : integer(token.text, field.kind);
-      if (value === null) throw fail();
+      const isNumber = tokenKind === 'number' || tokenKind === 'string';
+      const value = isNumber ? integerFromText(tokenText, field.kind) : null;
+      if (value === null) return false;
       w.uint32(field.tag);
       w.int64Exact(value);
+      return true;
     }
   }
 }
 
-function parseEnum(
-  field: FieldPlan,
-  token: ReturnType<JsonScanner['scalar']>,
-  w: Writer,
-  fail: () => DecodeError,
-): void {
-  let value: bigint | null = null;
-  if (token.kind === 'string') {
-    const number = enumSchemas[field.type]?.[token.text];
+function parseEnum(field: FieldPlan, { tokenKind, tokenText }: JsonScanner, w: Writer): boolean {
+  let value: number | undefined;
+  if (tokenKind === 'string') {
+    value = field.enumNumbers.get(tokenText);
     // An unknown name is dropped like an unknown field.
-    if (number === undefined) return;
-    value = BigInt(number);
-  } else if (token.kind === 'number') {
-    value = integer(token.text, 'int32');
+    if (value === undefined) return true;
+  } else if (tokenKind === 'number') {
+    const number = integerFromText(tokenText, 'int32');
+    if (number !== null) value = Number(number);
   }
-  if (value === null) throw fail();
+  if (value === undefined) return false;
   w.uint32(field.tag);
-  w.int64Exact(value);
-}
-
-const BOUNDS: Readonly<Record<string, readonly [bigint, bigint]>> = {
-  int64: [-(2n ** 63n), 2n ** 63n - 1n],
-  uint64: [0n, 2n ** 64n - 1n],
-  int32: [-(2n ** 31n), 2n ** 31n - 1n],
-  uint32: [0n, 2n ** 32n - 1n],
-};
-
-/** Limit: digits of an exponent form that is expanded. */
-const EXPONENT_MAX = 20;
-
-/** `1e2` and `1.0` are integers, too. `null` when the text is none, or out of bounds. */
-function integer(text: string, kind: string): bigint | null {
-  const parts = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text);
-  if (parts === null) return null;
-  const [, sign = '', whole = '', fraction = '', exponent = '0'] = parts;
-  const shift = Number(exponent);
-  if (Math.abs(shift) > EXPONENT_MAX) return null;
-  const point = whole.length + shift;
-  const digits = whole + fraction;
-  const integral = point > 0 ? digits.slice(0, point).padEnd(point, '0') : '0';
-  const rest = point > 0 ? digits.slice(point) : digits;
-  if (/[1-9]/.test(rest)) return null;
-  const value = BigInt(sign + integral);
-  const [low, high] = must(BOUNDS[kind], 'an integer kind');
-  return value < low || value > high ? null : value;
-}
-
-const STANDARD = /^[A-Za-z0-9+/]*(={0,2})$/;
-const URL_SAFE = /^[A-Za-z0-9_-]*(={0,2})$/;
-
-/** Either alphabet, with or without padding, as protojson takes it. */
-function fromBase64(text: string): Uint8Array | null {
-  const match = (/[-_]/.test(text) ? URL_SAFE : STANDARD).exec(text);
-  if (match === null) return null;
-  const padding = match[1]?.length ?? 0;
-  const isWhole = text.length % 4 === 0;
-  if (isWhole ? false : padding > 0 || text.length % 4 === 1) return null;
-  return Buffer.from(text, 'base64');
+  w.int64(value);
+  return true;
 }

@@ -88,15 +88,14 @@ export class Reader {
   int64(): number {
     this.#varint();
     const value = (this.#high | 0) * TWO_32 + this.#low;
-    if (value > MAX) return MAX;
-    return value < -MAX ? -MAX : value;
+    return Math.max(-MAX, Math.min(MAX, value));
   }
 
   /** uint64 as a number, saturating. */
   uint64(): number {
     this.#varint();
     const value = this.#high * TWO_32 + this.#low;
-    return value > MAX ? MAX : value;
+    return Math.min(MAX, value);
   }
 
   int64Exact(): bigint {
@@ -109,6 +108,28 @@ export class Reader {
     this.#varint();
     if (this.#high === 0) return BigInt(this.#low);
     return (BigInt(this.#high) << 32n) | BigInt(this.#low);
+  }
+
+  /** An int64 as decimal text. */
+  int64Text(): string {
+    this.#varint();
+    if (this.#high < 0x20_0000) return String(this.#high * TWO_32 + this.#low);
+    return String((BigInt(this.#high | 0) << 32n) | BigInt(this.#low));
+  }
+
+  /** A uint64 as decimal text. */
+  uint64Text(): string {
+    this.#varint();
+    if (this.#high < 0x20_0000) return String(this.#high * TWO_32 + this.#low);
+    return largeText(this.#high, this.#low);
+  }
+
+  /** Bytes as standard base64. */
+  base64(): string {
+    const length = this.#length();
+    const start = this.#pos;
+    this.#pos = start + length;
+    return this.#buffer.toString('base64', start, this.#pos);
   }
 
   /** A view into the received bytes, not a copy. */
@@ -218,6 +239,24 @@ export class Reader {
   }
 }
 
+interface LargeText {
+  readonly high: number;
+  readonly low: number;
+  readonly text: string;
+}
+
+// Answers repeat the same few ids, and dividing them into digits is dear. One slot per hash.
+const largeTexts: (LargeText | undefined)[] = new Array(64);
+
+function largeText(high: number, low: number): string {
+  const slot = low & 63;
+  const known = largeTexts[slot];
+  if (known !== undefined && known.low === low && known.high === high) return known.text;
+  const text = String((BigInt(high) << 32n) | BigInt(low));
+  largeTexts[slot] = { high, low, text };
+  return text;
+}
+
 /** Decodes a whole message. Throws `DecodeError`. */
 export function decode<T>(decoder: (r: Reader) => T, bytes: Uint8Array): T {
   return decoder(new Reader(bytes));
@@ -318,6 +357,15 @@ export class Writer {
     this.uint32(length);
     if (this.#pos + length > this.#buffer.length) this.#grow(length);
     this.#buffer.set(value, this.#pos);
+    this.#pos += length;
+  }
+
+  /** Bytes that come as base64 of either alphabet, without white space. */
+  base64(text: string): void {
+    const length = Buffer.byteLength(text, 'base64');
+    this.uint32(length);
+    if (this.#pos + length > this.#buffer.length) this.#grow(length);
+    this.#buffer.write(text, this.#pos, 'base64');
     this.#pos += length;
   }
 

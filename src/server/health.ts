@@ -22,12 +22,10 @@ type Check = () => Promise<string | null>;
 
 export interface Health {
   health(query: URLSearchParams): Promise<HealthAnswer>;
-  /** `/livez`, `/readyz` and their single checks; `null` when there is no such check. */
-  probe(
-    type: 'livez' | 'readyz',
-    name: string,
-    query: URLSearchParams,
-  ): Promise<HealthAnswer | null>;
+  /** Whether there is such a check; an empty name means all of them. */
+  has(type: 'livez' | 'readyz', name: string): boolean;
+  /** `/livez`, `/readyz` and their single checks. */
+  probe(type: 'livez' | 'readyz', name: string, query: URLSearchParams): Promise<HealthAnswer>;
 }
 
 export function createHealth(replica: Replica, observer: HealthObserver): Health {
@@ -88,14 +86,16 @@ export function createHealth(replica: Replica, observer: HealthObserver): Health
       return { ok, body: ok ? body : `${body}\n` };
     },
 
+    has(type, name) {
+      return name === '' || checks[type].has(name);
+    },
+
     async probe(type, name, query) {
-      const excluded = new Set(query.getAll('exclude'));
-      let chosen = [...checks[type]].filter(([check]) => !excluded.has(check));
-      if (name !== '') {
-        const check = checks[type].get(name);
-        if (check === undefined) return null;
-        chosen = [[name, check]];
-      }
+      // etcd: only the root path takes exclusions.
+      const excluded = new Set(name === '' ? query.getAll('exclude') : []);
+      const chosen = [...checks[type]].filter(
+        ([check]) => (name === '' || check === name) && !excluded.has(check),
+      );
       const lines: string[] = [];
       let ok = true;
       for (const [check, run] of chosen) {
@@ -105,7 +105,7 @@ export function createHealth(replica: Replica, observer: HealthObserver): Health
         lines.push(failure === null ? `[+]${check} ok` : `[-]${check} failed: ${failure}`);
       }
       if (!ok) return { ok, body: `${lines.join('\n')}\n\n` };
-      const verbose = query.has('verbose') ? `${lines.join('\n')}\n` : '';
+      const verbose = query.has('verbose') ? lines.map((line) => `${line}\n`).join('') : '';
       return { ok, body: `${verbose}ok\n` };
     },
   };

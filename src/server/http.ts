@@ -3,11 +3,12 @@
  * texts are those of etcd's access controller and Go's ServeMux.
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { limits } from '../limits.ts';
 import { SERVER_VERSION } from '../version.ts';
 import type { Gateway } from './gateway.ts';
-import type { Health, HealthAnswer } from './health.ts';
+import type { Health } from './health.ts';
+import { type Exchange, JSON_TYPE } from './http-exchange.ts';
 
 export interface HttpDeps {
   /** `null` with --enable-grpc-gateway=false. */
@@ -27,33 +28,29 @@ export interface HttpDeps {
 export type HttpScope = 'client' | 'metrics';
 
 export function createHttp(deps: HttpDeps, scope: HttpScope): Server {
-  const server = createServer(
-    { keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: limits.httpHeadersTimeoutMs },
-    (request, response) => {
-      if (scope === 'client' && !admit(deps, request, response)) return;
-      route(deps, scope, request, response);
-    },
-  );
+  const options = {
+    keepAliveTimeout: 0,
+    requestTimeout: 0,
+    headersTimeout: limits.httpHeadersTimeoutMs,
+    maxHeaderSize: limits.httpHeaderBytesMax,
+  };
+  const server = createServer(options, (request, response) => {
+    if (scope === 'metrics') return route(deps, scope, { request, response, common: [] });
+    if (!hostAllowed(deps.hostWhitelist, request.headers.host ?? '')) {
+      return answerText({ request, response, common: [] }, 421, HOST_REFUSED);
+    }
+    const exchange = { request, response, common: corsHeaders(deps.cors, request) };
+    if (request.method === 'OPTIONS') return answer(exchange, 200, [], '');
+    route(deps, scope, exchange);
+  });
   server.maxRequestsPerSocket = 0;
   server.timeout = 0;
   return server;
 }
 
-/** False when the request is answered already. */
-function admit(deps: HttpDeps, request: IncomingMessage, response: ServerResponse): boolean {
-  if (!hostAllowed(deps.hostWhitelist, request.headers.host ?? '')) {
-    answerText(response, 421, HOST_REFUSED);
-    return false;
-  }
-  addCorsHeaders(deps.cors, request, response);
-  if (request.method !== 'OPTIONS') return true;
-  response.writeHead(200).end();
-  return false;
-}
-
 const HOST_REFUSED =
-  'invalid Host header: this request is refused to protect against DNS rebinding ' +
-  '(CVE-2018-5702); see --host-whitelist\n';
+  'invalid Host header: this request is refused to protect against DNS rebinding (CVE-2018-5702); ' +
+  'see --host-whitelist\n';
 
 function isAny(list: readonly string[]): boolean {
   return list.length === 0 || list.includes('*');
@@ -65,79 +62,102 @@ function hostAllowed(whitelist: readonly string[], host: string): boolean {
   return whitelist.includes(name);
 }
 
-function addCorsHeaders(
-  origins: readonly string[],
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
-  const { origin } = request.headers;
-  const allowed = isAny(origins) ? '*' : origin !== undefined && origins.includes(origin) && origin;
-  if (allowed === false) return;
-  response.setHeader('Access-Control-Allow-Methods', 'POST, GET, OPTIONS, PUT, DELETE');
-  response.setHeader('Access-Control-Allow-Origin', allowed);
-  response.setHeader('Access-Control-Allow-Headers', 'accept, content-type, authorization');
+const CORS_ANY = corsOf('*');
+
+function corsOf(origin: string): readonly string[] {
+  return [
+    'Access-Control-Allow-Headers',
+    'accept, content-type, authorization',
+    'Access-Control-Allow-Methods',
+    'POST, GET, OPTIONS, PUT, DELETE',
+    'Access-Control-Allow-Origin',
+    origin,
+  ];
 }
 
-function route(
-  deps: HttpDeps,
-  scope: HttpScope,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
+function corsHeaders(origins: readonly string[], request: IncomingMessage): readonly string[] {
+  if (isAny(origins)) return CORS_ANY;
+  const { origin } = request.headers;
+  return origin !== undefined && origins.includes(origin) ? corsOf(origin) : [];
+}
+
+function route(deps: HttpDeps, scope: HttpScope, exchange: Exchange): void {
+  const { request } = exchange;
   const target = request.url ?? '/';
   const end = target.indexOf('?');
   let path = end < 0 ? target : target.slice(0, end);
   if (scope === 'client') {
     // etcd: the gateway's former prefix still works.
     if (path.startsWith('/v3beta/')) path = path.replace('/v3beta/', '/v3/');
-    if (path.startsWith('/v3/') && deps.gateway !== null) {
-      return deps.gateway(path, request, response);
-    }
+    if (path.startsWith('/v3/') && deps.gateway !== null) return deps.gateway(path, exchange);
   }
   const endpoint = endpointOf(deps, scope, path);
-  if (endpoint === null) return answerText(response, 404, '404 page not found\n');
-  if (request.method !== 'GET') {
-    response.setHeader('Allow', 'GET');
-    return answerText(response, 405, 'Method Not Allowed\n');
+  if (endpoint === null) return answerText(exchange, 404, '404 page not found\n');
+  if (!endpoint.anyVerb && request.method !== 'GET') {
+    return answerText(exchange, 405, 'Method Not Allowed\n', ['Allow', 'GET']);
   }
   const query = new URLSearchParams(end < 0 ? '' : target.slice(end + 1));
-  endpoint(query, response).catch(deps.onFatal);
+  endpoint.answer(query, exchange).catch(deps.onFatal);
 }
 
-type Endpoint = (query: URLSearchParams, response: ServerResponse) => Promise<void>;
+interface Endpoint {
+  readonly anyVerb: boolean;
+  readonly answer: (query: URLSearchParams, exchange: Exchange) => Promise<void>;
+}
 
 function endpointOf(deps: HttpDeps, scope: HttpScope, path: string): Endpoint | null {
   switch (path) {
     case '/metrics':
-      return async (_query, response) => {
-        const text = await deps.renderMetrics();
-        response.setHeader('Content-Type', 'text/plain; version=0.0.4; charset=utf-8');
-        response.end(text);
-      };
+      return metricsEndpoint(deps);
     case '/health':
-      return async (query, response) => {
-        const answer = await deps.health.health(query);
-        if (answer.ok) answerText(response, 200, answer.body, { nosniff: false });
-        else answerText(response, 503, answer.body);
-      };
+      return healthEndpoint(deps);
     case '/version':
       return scope === 'metrics' ? null : versionEndpoint(deps);
     case '/debug/vars':
-      return scope === 'metrics'
-        ? null
-        : async (_query, response) => {
-            response.setHeader('Content-Type', 'application/json; charset=utf-8');
-            response.end(deps.debugVars());
-          };
+      return scope === 'metrics' ? null : variablesEndpoint(deps);
     default:
       return probeEndpoint(deps, path);
   }
 }
 
+/** etcd: Prometheus' own handler, which takes any verb. */
+function metricsEndpoint(deps: HttpDeps): Endpoint {
+  return {
+    anyVerb: true,
+    async answer(_query, exchange) {
+      const type = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
+      answer(exchange, 200, ['Content-Type', type], await deps.renderMetrics());
+    },
+  };
+}
+
+function healthEndpoint(deps: HttpDeps): Endpoint {
+  return {
+    anyVerb: false,
+    async answer(query, exchange) {
+      const { ok, body } = await deps.health.health(query);
+      if (ok) answer(exchange, 200, ['Content-Type', TEXT_TYPE], body);
+      else answerText(exchange, 503, body);
+    },
+  };
+}
+
 function versionEndpoint(deps: HttpDeps): Endpoint {
-  return async (_query, response) => {
-    response.setHeader('Content-Type', 'application/json');
-    response.end(versionText(deps.clusterVersion()));
+  return {
+    anyVerb: false,
+    async answer(_query, exchange) {
+      answer(exchange, 200, ['Content-Type', JSON_TYPE], versionText(deps.clusterVersion()));
+    },
+  };
+}
+
+function variablesEndpoint(deps: HttpDeps): Endpoint {
+  return {
+    anyVerb: false,
+    async answer(_query, exchange) {
+      const type = 'application/json; charset=utf-8';
+      answer(exchange, 200, ['Content-Type', type], deps.debugVars());
+    },
   };
 }
 
@@ -151,24 +171,41 @@ export function versionText(clusterVersion: string): string {
 }
 
 function probeEndpoint(deps: HttpDeps, path: string): Endpoint | null {
-  const match = /^\/(livez|readyz)(?:\/([^/]*))?$/.exec(path);
+  const match = /^\/(livez|readyz)(?:\/([^/]+))?$/.exec(path);
   if (match === null) return null;
   const type = match[1] === 'livez' ? 'livez' : 'readyz';
   const name = match[2] ?? '';
-  return async (query, response) => {
-    const answer: HealthAnswer | null = await deps.health.probe(type, name, query);
-    if (answer === null) answerText(response, 404, '404 page not found\n');
-    else answerText(response, answer.ok ? 200 : 503, answer.body);
+  if (!deps.health.has(type, name)) return null;
+  return {
+    anyVerb: false,
+    async answer(query, exchange) {
+      const { ok, body } = await deps.health.probe(type, name, query);
+      answerText(exchange, ok ? 200 : 503, body);
+    },
   };
 }
 
+const TEXT_TYPE = 'text/plain; charset=utf-8';
+
+/** As Go's http.Error writes it. */
 function answerText(
-  response: ServerResponse,
+  exchange: Exchange,
   status: number,
   text: string,
-  { nosniff = true }: { readonly nosniff?: boolean } = {},
+  headers: readonly string[] = [],
 ): void {
-  if (nosniff) response.setHeader('X-Content-Type-Options', 'nosniff');
-  response.setHeader('Content-Type', 'text/plain; charset=utf-8');
-  response.writeHead(status).end(text);
+  const type = ['Content-Type', TEXT_TYPE, 'X-Content-Type-Options', 'nosniff'];
+  answer(exchange, status, [...headers, ...type], text);
+}
+
+function answer(
+  { response, common }: Exchange,
+  status: number,
+  headers: readonly string[],
+  text: string,
+): void {
+  if (response.destroyed) return;
+  const length = ['Content-Length', String(Buffer.byteLength(text))];
+  response.writeHead(status, [...common, ...headers, ...length]);
+  response.end(text);
 }

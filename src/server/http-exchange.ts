@@ -1,0 +1,85 @@
+/** One exchange of the JSON gateway: the body in, a JSON answer or an error out, within its time. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Code, type EtcdError } from '../errors.ts';
+import { limits } from '../limits.ts';
+import { errorBody, httpStatus, oversized } from './gateway-errors.ts';
+
+export const JSON_TYPE = 'application/json';
+
+/** A request and what answers it. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Headers of every answer, as names and values in turn. */
+  readonly common: readonly string[];
+}
+
+/** One timer per call is dear, but few clients of the gateway set a deadline. */
+export function expireIn(ms: number, { response }: Exchange, expire: () => void): void {
+  if (ms < 1) {
+    // Nobody is that fast, and etcd does not even try.
+    expire();
+    return;
+  }
+  const timer = setTimeout(() => {
+    if (!response.writableEnded && !response.destroyed) expire();
+  }, ms);
+  response.once('close', () => clearTimeout(timer));
+}
+
+export function answerJson({ response, common }: Exchange, text: string): void {
+  if (response.destroyed || response.headersSent) return;
+  const bytes = Buffer.byteLength(text);
+  response.writeHead(200, [
+    ...common,
+    'Content-Type',
+    JSON_TYPE,
+    'Grpc-Metadata-Content-Type',
+    'application/grpc',
+    'Content-Length',
+    String(bytes),
+  ]);
+  // Text that is ASCII is copied without being converted.
+  response.end(text, bytes === text.length ? 'latin1' : 'utf8');
+}
+
+export function answerError({ response, common }: Exchange, error: EtcdError): void {
+  if (response.destroyed || response.headersSent) return;
+  const text = JSON.stringify(errorBody(error));
+  const headers = [...common, 'Content-Type', JSON_TYPE];
+  if (error.code === Code.UNAUTHENTICATED) headers.push('WWW-Authenticate', error.message);
+  headers.push('Content-Length', String(Buffer.byteLength(text)));
+  response.writeHead(httpStatus(error.code), headers);
+  response.end(text);
+}
+
+/**
+ * Hears the whole body once, or why it is refused. Of what is too large nothing is kept, but it is
+ * read to its end: a client that still writes would not read the answer.
+ */
+export function readBody(
+  requestBytesMax: number,
+  request: IncomingMessage,
+  done: (body: Buffer | EtcdError) => void,
+): void {
+  const bytesMax = 2 * requestBytesMax + limits.jsonOverheadBytes;
+  let first: Buffer | null = null;
+  let more: Buffer[] = [];
+  let bytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > bytesMax) {
+      first = null;
+      more = [];
+    } else if (first === null) first = chunk;
+    else more.push(chunk);
+  });
+  request.on('end', () => {
+    if (bytes > bytesMax) done(oversized(bytes, requestBytesMax + limits.grpcOverheadBytes));
+    else if (first === null) done(NO_BODY);
+    else done(more.length === 0 ? first : Buffer.concat([first, ...more], bytes));
+  });
+}
+
+const NO_BODY = Buffer.alloc(0);
