@@ -28,6 +28,7 @@ import { clusterMethods, createCluster } from './cluster.ts';
 import { debugVars } from './debug-vars.ts';
 import { electionMethods } from './election.ts';
 import { type Frontend, openFrontend } from './frontend.ts';
+import { grpcHealthMethods } from './grpc-health.ts';
 import { createKv, type Kv, kvMethods } from './kv.ts';
 import { createLease, type LeaseService, leaseMethods } from './lease.ts';
 import { lockMethods } from './lock.ts';
@@ -197,6 +198,7 @@ async function startBehind(frontend: Frontend, options: MemberOptions): Promise<
     ...authMethods(),
     ...lockMethods(concurrency),
     ...electionMethods(concurrency),
+    ...grpcHealthMethods(),
   ];
 
   observation.observe({ replica, size, watch, quotaBytes: space.quotaBytes });

@@ -8,7 +8,7 @@ import { featureGateNames, featureGateSpecs, gateEnabled } from '../config/featu
 import type { Settings } from '../config/flags.ts';
 import type { Code } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { GrpcMethodMetrics } from '../metrics/grpc-families.ts';
+import type { GrpcMethod, GrpcMethodMetrics, GrpcType } from '../metrics/grpc-families.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import type { Bootstrapped } from '../replica/bootstrap.ts';
 import type { Replica, ReplicaObserver } from '../replica/replica.ts';
@@ -16,6 +16,7 @@ import { hexId } from '../types.ts';
 import { SERVER_VERSION } from '../version.ts';
 import type { WalObserver } from '../wal/wal.ts';
 import type { GrpcObserver } from './grpc.ts';
+import { grpcHealthMethods } from './grpc-health.ts';
 import type { HealthObserver } from './health.ts';
 import type { Method } from './rpc.ts';
 import type { DatabaseSize } from './space.ts';
@@ -44,12 +45,7 @@ export class Observation {
         stage: featureGateSpecs[name].stage,
         enabled: gateEnabled(config.featureGates, name),
       })),
-      grpcMethods: methodSchemas.map((schema) => ({
-        service: schema.service,
-        method: schema.name,
-        type: grpcType(schema.clientStreaming, schema.serverStreaming),
-        preset: schema.service.startsWith('etcdserverpb.'),
-      })),
+      grpcMethods: grpcMethods(),
       extensive: config.metrics === 'extensive',
     });
     this.#metrics = metrics;
@@ -94,7 +90,18 @@ export class Observation {
   }
 }
 
-function grpcType(clientStreaming: boolean, serverStreaming: boolean) {
+function grpcMethods(): readonly GrpcMethod[] {
+  const etcds = methodSchemas.map(({ service, name, clientStreaming, serverStreaming }) => {
+    const preset = service.startsWith('etcdserverpb.');
+    return { service, method: name, type: grpcType(clientStreaming, serverStreaming), preset };
+  });
+  const health = grpcHealthMethods().map(({ service, name, kind }) => {
+    return { service, method: name, type: grpcType(false, kind !== 'unary'), preset: true };
+  });
+  return [...etcds, ...health];
+}
+
+function grpcType(clientStreaming: boolean, serverStreaming: boolean): GrpcType {
   if (clientStreaming) return serverStreaming ? 'bidi_stream' : 'client_stream';
   return serverStreaming ? 'server_stream' : 'unary';
 }
