@@ -18,8 +18,12 @@ export class DecodeError extends Error {
 const INVALID = 'proto: cannot parse invalid wire-format data';
 const TWO_32 = 0x1_0000_0000;
 const MAX = Number.MAX_SAFE_INTEGER;
-/** Limit: nesting of messages. etcd refuses transactions deeper than --max-txn-ops anyway. */
-const DEPTH_MAX = 1000;
+const TOO_DEEP = 'proto: exceeded maximum recursion depth';
+/**
+ * Limit: nesting of messages. protobuf-go takes 10000, for which the stack does not suffice here;
+ * etcd refuses transactions deeper than --max-txn-ops anyway.
+ */
+const DEPTH_MAX = 5000;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -51,7 +55,7 @@ export class Reader {
   /** Narrows the reader to a length-delimited message; returns the end to restore with `leave`. */
   enter(): number {
     const length = this.#length();
-    if (++this.#depth > DEPTH_MAX) throw new DecodeError(INVALID);
+    if (++this.#depth > DEPTH_MAX) throw new DecodeError(TOO_DEEP);
     const outer = this.#end;
     this.#end = this.#pos + length;
     return outer;
@@ -156,7 +160,7 @@ export class Reader {
     try {
       return utf8.decode(this.#buffer.subarray(start, start + length));
     } catch (cause) {
-      throw new DecodeError('proto: invalid UTF-8', { cause });
+      throw new DecodeError('string field contains invalid UTF-8', { cause });
     }
   }
 
@@ -182,16 +186,16 @@ export class Reader {
     }
   }
 
+  /** Without recursion: how deep groups of unknown fields are nested is a client's choice. */
   #skipGroup(field: number): void {
-    if (++this.#depth > DEPTH_MAX) throw new DecodeError(INVALID);
-    for (;;) {
+    const open = [field];
+    while (open.length > 0) {
+      if (this.#depth + open.length > DEPTH_MAX) throw new DecodeError(TOO_DEEP);
       const tag = this.tag();
-      if ((tag & 7) === 4) {
-        if (tag >>> 3 !== field) throw new DecodeError(INVALID);
-        this.#depth--;
-        return;
-      }
-      this.skip(tag);
+      const type = tag & 7;
+      if (type === 3) open.push(tag >>> 3);
+      else if (type !== 4) this.skip(tag);
+      else if (open.pop() !== tag >>> 3) throw new DecodeError(INVALID);
     }
   }
 
