@@ -34,6 +34,9 @@ export interface Frontend {
   readonly advertisedUrls: readonly string[];
   serve(served: Served): void;
   tick(nowMs: number): void;
+  /** No new connections and calls; those that are open go on. */
+  stopAccepting(): void;
+  /** Ends every connection. */
   close(): Promise<void>;
 }
 
@@ -107,9 +110,11 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
     tick(nowMs) {
       for (const connection of connections) connection.tick(nowMs);
     },
-    async close() {
+    stopAccepting() {
       for (const listener of opened) listener.stopAccepting();
       for (const connection of connections) connection.goaway();
+    },
+    async close() {
       await Promise.all(opened.map((listener) => listener.close()));
     },
   };
