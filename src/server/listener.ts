@@ -8,8 +8,8 @@ import type { Server as HttpServer } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { limits } from '../limits.ts';
 
-/** How an HTTP/2 client begins; enough of it to tell. */
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n');
+/** How an HTTP/2 client begins. etcd: with one byte of it wrong, it speaks HTTP/1.1. */
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 export interface ListenerHandlers {
   /** `null`: this listener serves HTTP/1.1 only. `head` is what was read already. */
