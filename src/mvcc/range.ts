@@ -240,7 +240,48 @@ function loadRow(rows: Rows, main: Revision, sub: number): EncodedKeyValue {
   return must(rows.get(recordRowKey(main, sub)), 'every revision of the index has its row');
 }
 
-function pairAt(read: RangeRead, entry: KeyEntry, at: Position): EncodedKeyValue {
+export interface RangeChunk {
+  readonly kvs: EncodedKeyValue[];
+  /** Where to go on; `null` at the end of the range. */
+  readonly next: Key | null;
+  /** There are as many pairs as were asked for, and `next` is one more. */
+  readonly isFull: boolean;
+}
+
+/**
+ * A piece of a range in key order, without counting what follows: up to `pairsMax` pairs, and a
+ * bounded number of keys looked at, so that it may be empty before the end.
+ */
+export function readChunk(
+  source: RangeSource,
+  options: Pick<ReadOptions, 'key' | 'rangeEnd' | 'keysOnly'>,
+  pinned: Revision,
+  { pairsMax, keysMax }: { pairsMax: number; keysMax: number },
+): RangeChunk {
+  const { from, to } = keyBounds(options.key, options.rangeEnd);
+  const kvs: EncodedKeyValue[] = [];
+  let next: Key | null = null;
+  let isFull = false;
+  let left = keysMax;
+  source.tree.scan(from, to, (entry) => {
+    const at = visibleAt(entry, pinned);
+    isFull = at !== ABSENT && kvs.length === pairsMax;
+    if (isFull || left-- === 0) {
+      next = entry.key;
+      return false;
+    }
+    if (at !== ABSENT) kvs.push(pairAt({ source, options }, entry, at));
+    return true;
+  });
+  return { kvs, next, isFull };
+}
+
+interface PairSource {
+  readonly source: RangeSource;
+  readonly options: Pick<ReadOptions, 'keysOnly'>;
+}
+
+function pairAt(read: PairSource, entry: KeyEntry, at: Position): EncodedKeyValue {
   if (!read.options.keysOnly) return rowAt(read.source, entry, at);
   if (!isNewest(entry, at)) return withoutValueAndLease(rowAt(read.source, entry, at));
   const { key, createRevision, modRevision, version } = entry;

@@ -45,9 +45,11 @@ import {
   beginRange,
   finishRange,
   isPointRead,
+  type RangeChunk,
   type RangeResult,
   type RangeSource,
   type ReadOptions,
+  readChunk,
   readPoint,
   rowAt,
 } from './range.ts';
@@ -148,6 +150,17 @@ export class KvStore {
       yield;
       if (pinned < this.#compactRevision) return errors.compacted;
     }
+  }
+
+  /** The next piece of a plain range at a revision; filters, order and limit are left aside. */
+  chunk(
+    options: Pick<ReadOptions, 'key' | 'rangeEnd' | 'keysOnly' | 'revision'>,
+    pairsMax: number,
+  ): RangeChunk | EtcdError {
+    const pinned = this.#pin(options.revision, this.#revision);
+    if (typeof pinned !== 'number') return pinned;
+    const keysMax = limits.keysPerSliceMax;
+    return readChunk(this.#source, options, pinned, { pairsMax, keysMax });
   }
 
   /**

@@ -29,19 +29,28 @@ export interface ConcurrencyDeps {
   readonly kv: Kv;
   readonly lease: LeaseService;
   readonly hub: WatchHub;
+  readonly onFatal: (error: unknown) => void;
 }
 
 /** etcd: seconds of the lease granted to a caller that brings none. */
 const SESSION_TTL_SECONDS = 60;
 
-/** The caller's lease, refreshed once, or a new one. */
+/**
+ * The caller's lease, or a new one. etcd: it is refreshed at most once, and whether that worked is
+ * told by what follows.
+ */
 export async function session(lease: LeaseService, id: LeaseId): Promise<LeaseId> {
   if (id === NO_LEASE) {
     const granted = await lease.grant({ id: NO_LEASE, ttl: SESSION_TTL_SECONDS });
     return granted.id;
   }
-  await lease.renew({ id });
+  await lease.renew({ id }).catch(expectEtcdError);
   return id;
+}
+
+/** For what may fail without anybody being told, as long as it is no bug. */
+export function expectEtcdError(error: unknown): void {
+  if (!(error instanceof EtcdError)) throw error;
 }
 
 export function prefixOf(name: Key): Key {
@@ -143,6 +152,7 @@ export interface ChangeWanted {
 
 /** The first wanted change at or after a revision; rejects when the caller goes away. */
 export function nextChange(hub: WatchHub, caller: Caller, where: ChangeWanted): Promise<Event> {
+  if (caller.cancelled) return Promise.reject(errors.contextCanceled);
   return new Promise((resolve, reject) => {
     const watcher: Watcher = hub.watch(where.key, where.rangeEnd, where.from, {
       deliver(_watcher, events) {

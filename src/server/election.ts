@@ -21,12 +21,15 @@ import {
   type ResignResponse,
 } from '../codec/gen/v3electionpb.ts';
 import { createRevisionOf, type EncodedKeyValue, keyOf, valueBytesOf } from '../codec/key-value.ts';
-import { EtcdError, errors } from '../errors.ts';
+import { errors } from '../errors.ts';
+import { limits } from '../limits.ts';
+import type { Watcher } from '../mvcc/watch-hub.ts';
 import { EMPTY_KEY, type Revision } from '../types.ts';
 import {
   type ConcurrencyDeps,
   createRevisionIs,
   deleteOp,
+  expectEtcdError,
   firstCreated,
   nextChange,
   ownerKey,
@@ -40,7 +43,7 @@ import {
   unknown,
   waitDeletes,
 } from './concurrency.ts';
-import { type Caller, type Method, type Output, serverStream, unary } from './rpc.ts';
+import { type Caller, endWith, type Method, type Output, serverStream, unary } from './rpc.ts';
 
 export function electionMethods(deps: ConcurrencyDeps): readonly Method[] {
   const service = 'v3electionpb.Election';
@@ -68,11 +71,8 @@ export function electionMethods(deps: ConcurrencyDeps): readonly Method[] {
       'Observe',
       { decode: decodeLeaderRequest, encode: encodeLeaderResponse },
       (request, caller, output) => {
-        observe(deps, request, caller, output).catch((error: unknown) => {
-          const told = unknown(error);
-          if (!(told instanceof EtcdError)) throw told;
-          output.end(told);
-        });
+        const end = endWith(output, deps.onFatal);
+        observe(deps, request, caller, output).catch((error: unknown) => end(unknown(error)));
       },
     ),
     unary(
@@ -110,8 +110,9 @@ async function campaign(
     }
     await waitDeletes(deps, prefixOf(request.name), rev - 1, caller);
   } catch (error) {
-    // Who stops campaigning leaves the queue, unless the key is somebody else's by now.
-    await resign(deps, { leader: candidate });
+    // Who stops campaigning leaves the queue, unless the key is somebody else's by now. If that
+    // fails, the lease ends it.
+    await resign(deps, { leader: candidate }).catch(expectEtcdError);
     throw error;
   }
   return { header, leader: candidate };
@@ -179,23 +180,40 @@ async function observe(
   }
 }
 
-async function followLeader(
-  deps: ConcurrencyDeps,
+/** Passes on every change of the leader's pair; resolves when it is deleted. */
+function followLeader(
+  { hub }: ConcurrencyDeps,
   caller: Caller,
   output: Output<LeaderResponse>,
   start: { header: NonNullable<LeaderResponse['header']>; kv: EncodedKeyValue; from: Revision },
 ): Promise<void> {
-  const key = keyOf(start.kv);
-  let { from } = start;
-  for (;;) {
-    const change = await nextChange(deps.hub, caller, {
-      key,
-      rangeEnd: EMPTY_KEY,
-      from,
-      wanted: () => true,
+  if (caller.cancelled) return Promise.reject(errors.contextCanceled);
+  return new Promise((resolve, reject) => {
+    const watcher: Watcher = hub.watch(keyOf(start.kv), EMPTY_KEY, start.from, {
+      deliver(_watcher, events) {
+        if (output.bufferedBytes > limits.watchBytesBufferedMax) {
+          output.onDrain(() => hub.resume(watcher));
+          return false;
+        }
+        for (const { type, kv, revision } of events) {
+          if (type === 'delete') {
+            hub.cancel(watcher);
+            stopListening();
+            resolve();
+            break;
+          }
+          output.send({ header: { ...start.header, revision }, kv });
+        }
+        return true;
+      },
+      compacted() {
+        stopListening();
+        reject(errors.compacted);
+      },
     });
-    if (change.type === 'delete') return;
-    output.send({ header: { ...start.header, revision: change.revision }, kv: change.kv });
-    from = change.revision + 1;
-  }
+    const stopListening = caller.onCancel(() => {
+      hub.cancel(watcher);
+      reject(errors.contextCanceled);
+    });
+  });
 }

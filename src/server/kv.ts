@@ -1,6 +1,5 @@
 /** The KV service: checks, then a barrier and a read, or a proposal. */
 
-import { must } from '../assert.ts';
 import {
   type CompactionRequest,
   type CompactionResponse,
@@ -27,18 +26,24 @@ import {
   type TxnRequest,
   type TxnResponse,
 } from '../codec/gen/etcdserverpb.ts';
-import { keyOf } from '../codec/key-value.ts';
+import type { EncodedKeyValue } from '../codec/key-value.ts';
 import { EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
-import { afterKey } from '../mvcc/key-range.ts';
 import type { RangeResult, ReadOptions } from '../mvcc/range.ts';
-import type { KvStore } from '../mvcc/store.ts';
 import { putCost, txnCost } from '../replica/cost.ts';
 import type { Replica } from '../replica/replica.ts';
 import { applyTxn } from '../replica/txn.ts';
-import type { Revision } from '../types.ts';
+import type { Key, Revision } from '../types.ts';
 import { checkDeleteRange, checkPut, checkRange, checkRangeStream, checkTxn } from './kv-checks.ts';
-import { type Caller, type Method, type Output, serverStream, unary } from './rpc.ts';
+import {
+  type Caller,
+  drained,
+  endWith,
+  type Method,
+  type Output,
+  serverStream,
+  unary,
+} from './rpc.ts';
 import type { Space } from './space.ts';
 
 export interface KvDeps {
@@ -50,10 +55,12 @@ export interface KvDeps {
   readonly header: (revision: Revision) => ResponseHeader;
   /** Lets other work run between two slices of a long one. */
   readonly yieldNow: () => Promise<void>;
+  readonly onFatal: (error: unknown) => void;
 }
 
 export interface Kv {
-  range(request: RangeRequest): RangeResponse | Promise<RangeResponse>;
+  /** A caller that goes away ends a long read. */
+  range(request: RangeRequest, caller?: Caller): RangeResponse | Promise<RangeResponse>;
   rangeStream(request: RangeRequest, caller: Caller, output: Output<RangeStreamResponse>): void;
   put(request: PutRequest): Promise<PutResponse>;
   deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse>;
@@ -64,21 +71,18 @@ export interface Kv {
 export function createKv(deps: KvDeps): Kv {
   const { replica } = deps;
   return {
-    range(request) {
+    range(request, caller) {
       checkRange(request);
-      if (request.serializable) return readRange(deps, request);
-      return replica.readBarrier().then(() => readRange(deps, request));
+      if (request.serializable) return readRange(deps, request, caller);
+      return replica.readBarrier().then(() => readRange(deps, request, caller));
     },
 
     rangeStream(request, caller, output) {
-      streamRange(deps, request, caller, output).catch((error: unknown) => {
-        if (error instanceof EtcdError) output.end(error);
-        else throw error;
-      });
+      streamRange(deps, request, caller, output).catch(endWith(output, deps.onFatal));
     },
 
     async put(request) {
-      await deps.space.reserve(putCost(request));
+      if (!deps.space.fits(putCost(request))) await deps.space.refuse();
       checkPut(request);
       const { revision, prevKv } = await replica.propose('put', request);
       return { header: deps.header(revision), prevKv };
@@ -128,25 +132,30 @@ export function kvMethods(kv: Kv): readonly Method[] {
   ];
 }
 
-function readRange(deps: KvDeps, request: RangeRequest): RangeResponse | Promise<RangeResponse> {
+/** Short ranges are answered at once; long ones give way to heartbeats and other clients. */
+function readRange(
+  deps: KvDeps,
+  request: RangeRequest,
+  caller?: Caller,
+): RangeResponse | Promise<RangeResponse> {
   const { store } = deps.replica.stateMachine;
-  if (request.rangeEnd === '' || (request.limit > 0 && request.limit <= limits.keysPerSliceMax)) {
-    return rangeResponse(deps, store.range(request));
-  }
-  return readInSlices(store, request, deps.yieldNow).then((found) => rangeResponse(deps, found));
+  if (request.rangeEnd === '') return rangeResponse(deps, store.range(request));
+  const slices = store.rangeSlices(request);
+  const first = slices.next();
+  if (first.done === true) return rangeResponse(deps, first.value);
+  return readOn(slices, deps.yieldNow, caller).then((found) => rangeResponse(deps, found));
 }
 
-/** A long range gives way to heartbeats and other clients between its slices. */
-async function readInSlices(
-  store: KvStore,
-  request: ReadOptions,
+async function readOn(
+  slices: Generator<void, RangeResult | EtcdError>,
   yieldNow: () => Promise<void>,
+  caller?: Caller,
 ): Promise<RangeResult | EtcdError> {
-  const slices = store.rangeSlices(request);
   for (;;) {
+    await yieldNow();
+    if (caller?.cancelled === true) return errors.contextCanceled;
     const step = slices.next();
     if (step.done === true) return step.value;
-    await yieldNow();
   }
 }
 
@@ -159,7 +168,7 @@ function rangeResponse(deps: KvDeps, found: RangeResult | EtcdError): RangeRespo
 
 async function txn(deps: KvDeps, request: TxnRequest): Promise<TxnResponse> {
   const { replica } = deps;
-  await deps.space.reserve(txnCost(request));
+  if (!deps.space.fits(txnCost(request))) await deps.space.refuse();
   checkTxn(request, deps.txnOpsMax);
   const ops = [...request.success, ...request.failure];
   const outcome = ops.every(isRange)
@@ -212,39 +221,89 @@ async function streamRange(
   checkRangeStream(request);
   if (!request.serializable) await deps.replica.readBarrier();
   const { store } = deps.replica.stateMachine;
-  const pinned = request.revision > 0 ? request.revision : store.revision;
-  const base = { ...request, sortOrder: 0, sortTarget: 0, revision: pinned };
-  const started = store.revision;
-  let chunkKeys = FIRST_CHUNK_KEYS;
-  let delivered = 0;
-  let from = request.key;
-  while (!caller.cancelled) {
-    // etcd: a negative limit is below the size of a chunk, and means everything at once.
-    const limit = request.limit === 0 ? chunkKeys : Math.min(request.limit - delivered, chunkKeys);
-    const found = store.range({ ...base, key: from, limit });
-    if (found instanceof EtcdError) throw found;
-    delivered += found.kvs.length;
-    const last = !found.more || (request.limit > 0 && delivered >= request.limit);
-    const remaining = found.count - found.kvs.length;
-    const rangeResponse: RangeResponse = {
-      header: last ? deps.header(started) : null,
-      kvs: found.kvs,
-      more: last && found.more,
-      count: last ? delivered + remaining : 0,
-    };
-    output.send({ rangeResponse });
-    if (last) break;
-    from = afterKey(keyOf(must(found.kvs.at(-1), 'a truncated chunk holds a key')));
-    chunkKeys = nextChunk(limit, found, deps.requestBytesMax);
-    await (output.bufferedBytes > limits.streamBufferedBytesMax
-      ? new Promise<void>((resolve) => output.onDrain(resolve))
-      : deps.yieldNow());
-  }
+  // Every chunk reads at the revision of the first one.
+  const revision = request.revision > 0 ? request.revision : store.revision;
+  const stream = { deps, caller, output, header: deps.header(store.revision) };
+  const range = { ...request, revision, sortOrder: 0, sortTarget: 0, limit: 0 };
+  // etcd: a negative limit is below the size of a chunk, and means everything at once.
+  if (request.countOnly || request.limit < 0) await streamAtOnce(stream, range);
+  else await streamChunks(stream, range, request.limit);
   output.end(null);
 }
 
+interface RangeStream {
+  readonly deps: KvDeps;
+  readonly caller: Caller;
+  readonly output: Output<RangeStreamResponse>;
+  readonly header: ResponseHeader;
+}
+
+async function streamAtOnce(stream: RangeStream, range: ReadOptions): Promise<void> {
+  const { kvs, count } = await readWhole(stream, range);
+  stream.output.send({ rangeResponse: { header: stream.header, kvs, more: false, count } });
+}
+
+async function readWhole({ deps, caller }: RangeStream, range: ReadOptions): Promise<RangeResult> {
+  const { store } = deps.replica.stateMachine;
+  const found = await readOn(store.rangeSlices(range), deps.yieldNow, caller);
+  if (found instanceof EtcdError) throw found;
+  return found;
+}
+
+/** `limit` 0: none. */
+async function streamChunks(stream: RangeStream, range: ReadOptions, limit: number): Promise<void> {
+  const { deps, caller, output, header } = stream;
+  let keys = FIRST_CHUNK_KEYS;
+  let delivered = 0;
+  let from = range.key;
+  while (!caller.cancelled) {
+    if (limit > 0) keys = Math.min(limit - delivered, keys);
+    const { kvs, next } = await readChunk(stream, { ...range, key: from }, keys);
+    delivered += kvs.length;
+    if (next === null || delivered === limit) {
+      const rest = next === null ? 0 : await countFrom(stream, range, next);
+      output.send({ rangeResponse: { header, kvs, more: rest > 0, count: delivered + rest } });
+      return;
+    }
+    output.send({ rangeResponse: { header: null, kvs, more: false, count: 0 } });
+    from = next;
+    keys = nextChunk(keys, { kvs, revision: header.revision }, deps.requestBytesMax);
+    await (output.bufferedBytes > limits.streamBufferedBytesMax
+      ? drained(output, caller)
+      : deps.yieldNow());
+  }
+}
+
+/** So many pairs, or what there is to the end; `next` is the key of the pair that follows. */
+async function readChunk(
+  { deps, caller }: RangeStream,
+  range: ReadOptions,
+  keys: number,
+): Promise<{ kvs: readonly EncodedKeyValue[]; next: Key | null }> {
+  const { store } = deps.replica.stateMachine;
+  const kvs: EncodedKeyValue[] = [];
+  let from = range.key;
+  for (;;) {
+    const found = store.chunk({ ...range, key: from }, keys - kvs.length);
+    if (found instanceof EtcdError) throw found;
+    for (const kv of found.kvs) kvs.push(kv);
+    if (found.next === null || found.isFull) return { kvs, next: found.next };
+    from = found.next;
+    await deps.yieldNow();
+    if (caller.cancelled) throw errors.contextCanceled;
+  }
+}
+
+async function countFrom(stream: RangeStream, range: ReadOptions, key: Key): Promise<number> {
+  return (await readWhole(stream, { ...range, key, countOnly: true })).count;
+}
+
 /** etcd: sizes are those of a whole range response, with a header of only the revision. */
-function nextChunk(keys: number, { kvs, revision }: RangeResult, requestBytesMax: number): number {
+function nextChunk(
+  keys: number,
+  { kvs, revision }: { readonly kvs: readonly EncodedKeyValue[]; readonly revision: Revision },
+  requestBytesMax: number,
+): number {
   let bytes = 2 + (1 + varintBytes(revision)) + 2 + (1 + varintBytes(keys + 1));
   for (const kv of kvs) bytes += 1 + varintBytes(kv.length) + kv.length;
   if (bytes < Math.floor(requestBytesMax / 2)) return keys * 2;

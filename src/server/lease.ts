@@ -27,7 +27,7 @@ import { limits } from '../limits.ts';
 import { leaseGrantCost } from '../replica/cost.ts';
 import type { Replica } from '../replica/replica.ts';
 import { NO_LEASE } from '../types.ts';
-import { bidi, type Caller, type Input, type Method, type Output, unary } from './rpc.ts';
+import { bidi, type Caller, drained, type Input, type Method, type Output, unary } from './rpc.ts';
 import type { Space } from './space.ts';
 
 export interface LeaseDeps {
@@ -48,7 +48,7 @@ export function createLease({ replica, space, header }: LeaseDeps): LeaseService
   const { lessor } = replica.stateMachine;
   return {
     async grant(request) {
-      await space.reserve(leaseGrantCost(request));
+      if (!space.fits(leaseGrantCost(request))) await space.refuse();
       // The id is drawn before proposing, so that every member grants the same one.
       const id = request.id === NO_LEASE ? replica.requestIds.nextLease() : request.id;
       const granted = await replica.propose('leaseGrant', { id, ttl: request.ttl });
@@ -87,7 +87,10 @@ export function createLease({ replica, space, header }: LeaseDeps): LeaseService
   };
 }
 
-export function leaseMethods(lease: LeaseService): readonly Method[] {
+export function leaseMethods(
+  lease: LeaseService,
+  onFatal: (error: unknown) => void,
+): readonly Method[] {
   const service = 'etcdserverpb.Lease';
   return [
     unary(
@@ -106,7 +109,7 @@ export function leaseMethods(lease: LeaseService): readonly Method[] {
       service,
       'LeaseKeepAlive',
       { decode: decodeLeaseKeepAliveRequest, encode: encodeLeaseKeepAliveResponse },
-      (caller, output) => keepAlive(lease, caller, output),
+      (caller, output) => keepAlive(lease, caller, output, onFatal),
     ),
     unary(
       service,
@@ -128,6 +131,7 @@ function keepAlive(
   lease: LeaseService,
   caller: Caller,
   output: Output<LeaseKeepAliveResponse>,
+  onFatal: (error: unknown) => void,
 ): Input<LeaseKeepAliveRequest> {
   const waiting: LeaseKeepAliveRequest[] = [];
   let working = false;
@@ -141,7 +145,10 @@ function keepAlive(
   const work = async (): Promise<void> => {
     working = true;
     for (let next = waiting.shift(); next !== undefined && !over; next = waiting.shift()) {
-      output.send(await lease.renew(next));
+      const renewed = await lease.renew(next);
+      if (over) return;
+      output.send(renewed);
+      if (output.bufferedBytes > limits.streamBufferedBytesMax) await drained(output, caller);
     }
     working = false;
     if (halfClosed) finish(null);
@@ -149,7 +156,7 @@ function keepAlive(
   const start = (): void => {
     work().catch((error: unknown) => {
       if (error instanceof EtcdError) finish(error);
-      else throw error;
+      else onFatal(error);
     });
   };
   return {

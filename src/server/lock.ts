@@ -17,6 +17,7 @@ import { EMPTY_BYTES, EMPTY_KEY } from '../types.ts';
 import {
   type ConcurrencyDeps,
   createRevisionIs,
+  expectEtcdError,
   firstCreated,
   isCreatedAt,
   ownerKey,
@@ -71,14 +72,13 @@ async function lock(
   const ownRevision = own === undefined ? header.revision : createRevisionOf(own);
   const [holder] = pairsRead(entered, 1);
   if (holder === undefined || isCreatedAt(holder, ownRevision)) return { header, key };
-  try {
-    await waitDeletes(deps, prefix, ownRevision - 1, caller);
-  } catch (error) {
-    // Who stops waiting leaves the queue.
-    await unlock(deps, { key });
-    throw error;
-  }
-  const held = await deps.kv.range(rangeRequest(key));
+  const held = await waitDeletes(deps, prefix, ownRevision - 1, caller)
+    .then(() => deps.kv.range(rangeRequest(key)))
+    .catch(async (error: unknown) => {
+      // Who stops waiting leaves the queue. If that fails, the lease ends it.
+      await unlock(deps, { key }).catch(expectEtcdError);
+      throw error;
+    });
   if (held.kvs.length === 0) throw errors.sessionExpired;
   return { header: held.header, key };
 }

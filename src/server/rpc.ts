@@ -119,6 +119,32 @@ export function bidi<Req, Res>(
   };
 }
 
+/**
+ * What becomes of an error in the asynchronous part of a stream, which no transport can catch: an
+ * expected one ends the stream, anything else is a bug or a broken disk and ends the member.
+ */
+export function endWith<Res>(
+  output: Output<Res>,
+  onFatal: (error: unknown) => void,
+): (error: unknown) => void {
+  return (error) => {
+    if (error instanceof EtcdError) output.end(error);
+    else onFatal(error);
+  };
+}
+
+/** Resolves when the output has room again, or the caller is gone. */
+export function drained<Res>(output: Output<Res>, caller: Caller): Promise<void> {
+  if (caller.cancelled) return Promise.resolve();
+  return new Promise((resolve) => {
+    const stop = caller.onCancel(resolve);
+    output.onDrain(() => {
+      stop();
+      resolve();
+    });
+  });
+}
+
 /** A method that exists in the API and comes later here. */
 export function unimplemented(service: string, name: string): UnaryMethod {
   const error = new EtcdError(Code.UNIMPLEMENTED, `unknown method ${name} for service ${service}`);

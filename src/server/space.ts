@@ -6,7 +6,6 @@
  * tidies up. As in etcd the size only grows until a defragmentation; compaction frees "in use".
  */
 
-import { AlarmAction, AlarmType } from '../codec/gen/etcdserverpb.ts';
 import { errors } from '../errors.ts';
 import type { Replica } from '../replica/replica.ts';
 
@@ -52,18 +51,14 @@ export class Space {
     this.quotaBytes = quotaBytes;
   }
 
-  /** Rejects with `noSpace` when `cost` more bytes would reach the quota. */
-  reserve(cost: number): Promise<void> | undefined {
-    if (cost === 0 || fits(this.#size, this.quotaBytes, cost)) return undefined;
-    return this.#raiseAlarm();
+  /** Whether `cost` bytes more stay below the quota. */
+  fits(cost: number): boolean {
+    return cost === 0 || fits(this.#size, this.quotaBytes, cost);
   }
 
-  async #raiseAlarm(): Promise<void> {
-    await this.#replica.propose('alarm', {
-      action: AlarmAction.ACTIVATE,
-      memberId: this.#replica.memberId,
-      alarm: AlarmType.NOSPACE,
-    });
+  /** Raises the alarm, and then refuses. */
+  async refuse(): Promise<never> {
+    await this.#replica.raiseNoSpace();
     throw errors.noSpace;
   }
 }

@@ -16,7 +16,7 @@ import {
   type WatchResponse,
 } from '../codec/gen/etcdserverpb.ts';
 import { EventType } from '../codec/gen/mvccpb.ts';
-import { Writer } from '../codec/wire.ts';
+import { encode, Writer } from '../codec/wire.ts';
 import { errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Event } from '../mvcc/event.ts';
@@ -49,6 +49,8 @@ const NO_WATCH_ID = -1;
 interface Watch {
   readonly id: number;
   readonly watcher: Watcher;
+  /** As asked for: 0 is "from now on". */
+  readonly startRevision: Revision;
   readonly wantsPut: boolean;
   readonly wantsDelete: boolean;
   readonly prevKv: boolean;
@@ -123,13 +125,14 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
     for (const { watcher } of this.#watches.values()) this.#deps.hub.cancel(watcher);
     this.#watches.clear();
     this.#byWatcher.clear();
+    this.#blocked.clear();
     this.#onClose();
   }
 
   deliver(watcher: Watcher, events: readonly Event[], revision: Revision): boolean {
     const watch = this.#byWatcher.get(watcher);
     if (watch === undefined) return true;
-    if (this.#output.bufferedBytes > limits.watchBytesBufferedMax) {
+    if (this.#isFull) {
       this.#blocked.add(watcher);
       this.#resumeOnDrain();
       return false;
@@ -164,7 +167,7 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
     this.#nextProgressMs = nowMs + this.#progressPeriodMs;
     for (const watch of this.#watches.values()) {
       if (!watch.progressNotify) continue;
-      if (watch.quiet && watch.watcher.state === 'live') {
+      if (watch.quiet && this.#isSynced(watch) && !this.#isFull) {
         this.#send({ header: this.#header(), watchId: watch.id });
       }
       watch.quiet = true;
@@ -185,6 +188,7 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
     const watch: Watch = {
       id,
       watcher: this.#deps.hub.watch(key, rangeEnd, request.startRevision, this),
+      startRevision: request.startRevision,
       wantsPut: !request.filters.includes(FilterType.NOPUT),
       wantsDelete: !request.filters.includes(FilterType.NODELETE),
       prevKv: request.prevKv,
@@ -227,33 +231,41 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
 
   /** etcd: answered only when every watch of the stream has seen everything up to now. */
   #progress(): void {
-    if (this.#watches.size === 0) return;
-    const { revision } = this.#deps.store;
-    for (const { watcher } of this.#watches.values()) {
-      if (watcher.state !== 'live' || watcher.nextRevision > revision + 1) return;
-    }
+    if (this.#watches.size === 0 || this.#isFull) return;
+    for (const watch of this.#watches.values()) if (!this.#isSynced(watch)) return;
     this.#send({ header: this.#header(), watchId: NO_WATCH_ID });
   }
 
+  get #isFull(): boolean {
+    return this.#output.bufferedBytes > limits.watchBytesBufferedMax;
+  }
+
+  /** etcd: one that begins in the future has not seen everything up to now, but nothing at all. */
+  #isSynced({ watcher, startRevision }: Watch): boolean {
+    return watcher.state === 'live' && startRevision <= this.#deps.store.revision;
+  }
+
   #sendEvents(watch: Watch, events: readonly Uint8Array[], revision: Revision): void {
-    const header = this.#deps.header(revision);
+    const whole = { header: this.#deps.header(revision), watchId: watch.id };
     const bytesMax = this.#deps.requestBytesMax + limits.grpcOverheadBytes;
-    if (!watch.fragment || events.length < 2 || totalBytes(events) < bytesMax) {
-      this.#send({ header, watchId: watch.id, events });
+    if (!watch.fragment || events.length < 2 || responseBytes(whole, events) < bytesMax) {
+      this.#send({ ...whole, events });
       return;
     }
+    const part = { ...whole, fragment: true };
+    const emptyBytes = responseBytes(part, []);
     let piece: Uint8Array[] = [];
-    let bytes = 0;
+    let bytes = emptyBytes;
     for (const event of events) {
-      if (piece.length > 0 && bytes + event.length >= bytesMax) {
-        this.#send({ header, watchId: watch.id, events: piece, fragment: true });
+      if (piece.length > 0 && bytes + fieldBytes(event) >= bytesMax) {
+        this.#send({ ...part, events: piece });
         piece = [];
-        bytes = 0;
+        bytes = emptyBytes;
       }
       piece.push(event);
-      bytes += event.length;
+      bytes += fieldBytes(event);
     }
-    this.#send({ header, watchId: watch.id, events: piece });
+    this.#send({ ...whole, events: piece });
   }
 
   #encodeEvent(event: Event, wantsPrevKv: boolean): Uint8Array {
@@ -294,9 +306,17 @@ const EMPTY_RESPONSE: WatchResponse = {
   events: [],
 };
 
-function totalBytes(events: readonly Uint8Array[]): number {
-  let bytes = 0;
-  for (const event of events) bytes += event.length;
+/** The encoded size, without encoding the events once more. */
+function responseBytes(response: Partial<WatchResponse>, events: readonly Uint8Array[]): number {
+  let bytes = encode(encodeWatchResponse, { ...EMPTY_RESPONSE, ...response }).length;
+  for (const event of events) bytes += fieldBytes(event);
+  return bytes;
+}
+
+/** Tag, length and bytes of one event in a response. */
+function fieldBytes({ length }: Uint8Array): number {
+  let bytes = 2 + length;
+  for (let rest = length; rest > 0x7f; rest >>>= 7) bytes++;
   return bytes;
 }
 
