@@ -6,8 +6,8 @@ import { deleteEvent, type Event } from './event.ts';
 import { RecentEvents } from './recent-events.ts';
 
 const event = (revision: number, key = 'k'): Event => deleteEvent(keyFromText(key), revision);
-const bytesOf = ({ kv, key }: Event): number => kv.length + key.length;
-const ONE = bytesOf(event(300));
+/** What one small event counts. */
+const ONE = filled(1_000_000, 300, 300).bytes;
 
 function filled(bytesMax: number, first: number, last: number): RecentEvents {
   const recent = new RecentEvents(bytesMax);

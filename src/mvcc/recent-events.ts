@@ -18,6 +18,9 @@ interface Change {
   readonly bytes: number;
 }
 
+/** What an event costs beyond its bytes: the objects around them. */
+const EVENT_OVERHEAD_BYTES = 250;
+
 export class RecentEvents {
   readonly #bytesMax: number;
   // A queue as an array with a moving head; the dead part holds nothing and is cut when it outgrows
@@ -39,7 +42,7 @@ export class RecentEvents {
     const last = this.#changes.at(-1) ?? null;
     assert(last === null || revision === last.revision + 1, 'recent changes are dense');
     let bytes = 0;
-    for (const event of events) bytes += event.kv.length + event.key.length;
+    for (const { kv, key } of events) bytes += kv.length + key.length + EVENT_OVERHEAD_BYTES;
     this.#changes.push({ revision, events, bytes });
     this.#bytes += bytes;
     while (this.#bytes > this.#bytesMax) {
