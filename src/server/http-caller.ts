@@ -28,7 +28,7 @@ export class HttpCaller implements Caller {
   }
 
   metadata(name: string): string | null {
-    const prefixed = `grpc-metadata-${name}`;
+    const prefixed = prefixedName(name);
     const { headers } = this.#request;
     if (headers[prefixed] !== undefined) {
       return this.#request.headersDistinct[prefixed]?.[0] ?? null;
@@ -66,6 +66,18 @@ export class HttpCaller implements Caller {
     this.#onCancel = null;
     this.#request.socket.off('close', this.#onClose);
   }
+}
+
+// Services ask for the same few names on every call.
+const prefixedNames = new Map<string, string>();
+
+function prefixedName(name: string): string {
+  let prefixed = prefixedNames.get(name);
+  if (prefixed === undefined) {
+    prefixed = `grpc-metadata-${name}`;
+    prefixedNames.set(name, prefixed);
+  }
+  return prefixed;
 }
 
 const UNITS_MS: Readonly<Record<string, number>> = {

@@ -9,6 +9,7 @@ import { SERVER_VERSION } from '../version.ts';
 import type { Gateway } from './gateway.ts';
 import type { Health } from './health.ts';
 import { type Exchange, JSON_TYPE } from './http-exchange.ts';
+import { requestPath } from './http-path.ts';
 
 export interface HttpDeps {
   /** `null` with --enable-grpc-gateway=false. */
@@ -84,19 +85,22 @@ function corsHeaders(origins: readonly string[], request: IncomingMessage): read
 function route(deps: HttpDeps, scope: HttpScope, exchange: Exchange): void {
   const { request } = exchange;
   const target = request.url ?? '/';
-  const end = target.indexOf('?');
-  let path = end < 0 ? target : target.slice(0, end);
-  if (scope === 'client') {
+  const found = requestPath(target);
+  if (found.kind === 'malformed') return answerText(exchange, 400, '400 Bad Request');
+  if (found.kind === 'redirect') return redirect(exchange, found.location);
+  let { path } = found;
+  if (scope === 'client' && deps.gateway !== null) {
     // etcd: the gateway's former prefix still works.
     if (path.startsWith('/v3beta/')) path = path.replace('/v3beta/', '/v3/');
-    if (path.startsWith('/v3/') && deps.gateway !== null) return deps.gateway(path, exchange);
+    if (path.startsWith('/v3/')) return deps.gateway(path, exchange);
+    if (path === '/v3') return redirect(exchange, target.replace('/v3', '/v3/'));
   }
   const endpoint = endpointOf(deps, scope, path);
   if (endpoint === null) return answerText(exchange, 404, '404 page not found\n');
   if (!endpoint.anyVerb && request.method !== 'GET') {
     return answerText(exchange, 405, 'Method Not Allowed\n', ['Allow', 'GET']);
   }
-  const query = new URLSearchParams(end < 0 ? '' : target.slice(end + 1));
+  const query = new URLSearchParams(/\?(.*)/.exec(target)?.[1] ?? '');
   endpoint.answer(query, exchange).catch(deps.onFatal);
 }
 
@@ -196,6 +200,17 @@ function answerText(
 ): void {
   const type = ['Content-Type', TEXT_TYPE, 'X-Content-Type-Options', 'nosniff'];
   answer(exchange, status, [...headers, ...type], text);
+}
+
+/** As Go's http.Redirect writes it. */
+function redirect(exchange: Exchange, location: string): void {
+  const { method } = exchange.request;
+  if (method !== 'GET' && method !== 'HEAD') {
+    return answer(exchange, 307, ['Location', location], '');
+  }
+  const escaped = location.replace(/[&"<>']/g, (found) => `&#${found.charCodeAt(0)};`);
+  const body = `<a href="${escaped}">Temporary Redirect</a>.\n\n`;
+  answer(exchange, 307, ['Content-Type', 'text/html; charset=utf-8', 'Location', location], body);
 }
 
 function answer(
