@@ -3,6 +3,7 @@
 import type { Options } from './config/options.ts';
 import { configFromOptions } from './config/options.ts';
 import { createLog, type LogLevel, silentLog } from './log.ts';
+import type { Registry } from './metrics/prom-registry.ts';
 import { type Member, type Services, startMember } from './server/member.ts';
 import { hexId } from './types.ts';
 
@@ -23,6 +24,8 @@ export interface Etcd extends AsyncDisposable {
   readonly clientUrls: readonly string[];
   /** The services without a network between. */
   readonly services: Services;
+  /** etcd's metrics for a program that serves a registry of its own. */
+  metricsRegistry(): Promise<Registry>;
   close(): Promise<void>;
 }
 
@@ -49,7 +52,10 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
     onFatal:
       onFatal ??
       ((error) => {
-        throw error;
+        // Outside of any call of ours that might be in the way: this ends the process.
+        setImmediate(() => {
+          throw error;
+        });
       }),
   });
   return {
@@ -57,6 +63,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
     clusterId: hexId(member.clusterId),
     clientUrls: member.clientUrls,
     services: member.services,
+    metricsRegistry: () => member.metricsRegistry(),
     close: () => member.close(),
     [Symbol.asyncDispose]: () => member.close(),
   };

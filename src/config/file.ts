@@ -3,7 +3,8 @@
  * ignores them; errors carry the texts of Go's decoder, in the order in which it meets the keys.
  */
 
-import { parse as parseYaml } from 'yaml';
+import { createRequire } from 'node:module';
+import type * as Yaml from 'yaml';
 import {
   type Draft,
   type FlagName,
@@ -115,7 +116,9 @@ export function readConfigFile(text: string, draft: Draft): FileResult {
 
 /** etcd: integers keep all digits, `yes` and `on` are booleans, the last of equal keys wins. */
 function parseDocument(text: string): unknown {
-  return parseYaml(text, {
+  // Only who starts from a file pays for loading the parser, some 50 ms of a start.
+  const { parse } = createRequire(import.meta.url)('yaml') as typeof Yaml;
+  return parse(text, {
     version: '1.1',
     intAsBigInt: true,
     uniqueKeys: false,

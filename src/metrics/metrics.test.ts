@@ -101,12 +101,10 @@ describe('a scrape of a fresh member', () => {
 });
 
 describe('all families', () => {
-  it('exist from the start: 109 of etcd, shown or not', () => {
+  it('exist from the start: 109 of etcd, shown or not', async () => {
     const metrics = fresh(false);
-    const names = metrics
-      .registry()
-      .getMetricsAsArray()
-      .map(({ name }) => name);
+    const registry = await metrics.registry();
+    const names = registry.getMetricsAsArray().map(({ name }) => name);
     metrics.close();
     const own = names.filter((name) => /^(etcd|os)_/.test(name));
     expect(own).toHaveLength(109);
@@ -212,7 +210,7 @@ describe('a registry of prom-client', () => {
     const metrics = fresh(false);
     metrics.mvcc.putTotal.value += 3;
     metrics.network.peerSentBytesTotal.with({ To: 'a"b' }).inc(5);
-    const text = await metrics.registry().metrics();
+    const text = await (await metrics.registry()).metrics();
     metrics.close();
     expect(text).toContain('etcd_mvcc_put_total 3\n');
     expect(text).toContain('etcd_network_peer_sent_bytes_total{To="a\\"b"} 5\n');

@@ -4,8 +4,7 @@
  * drives them observes.
  */
 
-import type { Registry } from 'prom-client';
-import { promRegistry, renderFamilies } from './exposition.ts';
+import { renderFamilies } from './exposition.ts';
 import { type GrpcMethod, grpcMetrics } from './grpc-families.ts';
 import { Families } from './instruments.ts';
 import {
@@ -14,6 +13,7 @@ import {
   openFiles,
   openFilesLimit,
 } from './process-families.ts';
+import type { Registry } from './prom-registry.ts';
 import {
   grpcProxyMetrics,
   networkMetrics,
@@ -101,7 +101,8 @@ export function createMetrics(options: MetricsOptions) {
       }
     },
     /** The same families as a registry of prom-client, for a program that embeds the server. */
-    registry: (): Registry => {
+    registry: async (): Promise<Registry> => {
+      const { promRegistry } = await import('./prom-registry.ts');
       refresh();
       return promRegistry(families);
     },

@@ -8,6 +8,7 @@ import type { Settings } from '../config/flags.ts';
 import { effective, startFields } from '../config/start.ts';
 import { EtcdError, errors } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { Registry } from '../metrics/prom-registry.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemDisk } from '../platform/disk.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -15,6 +16,7 @@ import { type ClusterId, hexId, type MemberId } from '../types.ts';
 import { CLUSTER_VERSION } from '../version.ts';
 import { Wal } from '../wal/wal.ts';
 import { debugVars } from './debug-vars.ts';
+import { FatalErrors } from './fatal.ts';
 import { type Frontend, openFrontend } from './frontend.ts';
 import { Observation } from './observation.ts';
 import { createServices, type Services } from './services.ts';
@@ -37,6 +39,7 @@ export interface Member {
   /** As listened on, with the ports that were chosen for port 0. */
   readonly clientUrls: readonly string[];
   readonly services: Services;
+  readonly metricsRegistry: () => Promise<Registry>;
   close(): Promise<void>;
 }
 
@@ -44,19 +47,24 @@ export interface Member {
 export async function startMember(options: MemberOptions): Promise<Member> {
   const { config, log } = options;
   const frontend = await openFrontend(config, log);
+  const fatal = new FatalErrors(log, options.onFatal);
   try {
     await logStart(config, log);
-    return await startBehind(frontend, options);
+    return await startBehind(frontend, fatal, options);
   } catch (error) {
     await frontend.close();
-    throw error;
+    throw fatal.reasonFor(error);
   }
 }
 
-async function startBehind(frontend: Frontend, options: MemberOptions): Promise<Member> {
+async function startBehind(
+  frontend: Frontend,
+  fatal: FatalErrors,
+  options: MemberOptions,
+): Promise<Member> {
   const { config, log, memory } = options;
   const derived = effective(config);
-  const onFatal = firstOnly(options.onFatal);
+  const onFatal = fatal.report;
   const observation = new Observation(config, log);
   const storage = await openStorage({ config, derived, memory, observation, onFatal });
   const { replica } = storage;
@@ -70,10 +78,11 @@ async function startBehind(frontend: Frontend, options: MemberOptions): Promise<
     frontend.tick(now);
   });
   const stop = once(async () => {
-    // Who waits for an answer gets one before the connections end.
-    frontend.stopAccepting();
-    await storage.close();
+    fatal.closing();
+    await frontend.drain();
     stopTicking();
+    // Who still waits for an answer is told that the server stops, before the connections end.
+    await storage.close();
     await frontend.close();
     observation.close();
   });
@@ -92,8 +101,16 @@ async function startBehind(frontend: Frontend, options: MemberOptions): Promise<
     monotonic: () => systemClock.monotonic(),
     onFatal,
   });
+  fatal.started();
   const { memberId, clusterId } = replica;
-  return { memberId, clusterId, clientUrls: frontend.clientUrls, services, close: stop };
+  return {
+    memberId,
+    clusterId,
+    clientUrls: frontend.clientUrls,
+    services,
+    metricsRegistry: () => observation.metricsRegistry(),
+    close: stop,
+  };
 }
 
 async function logStart(config: Settings, log: Log): Promise<void> {
@@ -133,16 +150,18 @@ async function publish(
   clientUrls: readonly string[],
 ): Promise<void> {
   const memberAttributes = { name: config.name, clientUrls };
-  await persistently(() =>
+  await persistently(config, () =>
     replica.propose('clusterMemberAttrSet', { memberId: replica.memberId, memberAttributes }),
   );
   if (replica.isLeader && replica.stateMachine.clusterVersion === '') {
-    await persistently(() => replica.propose('clusterVersionSet', { ver: CLUSTER_VERSION }));
+    await persistently(config, () =>
+      replica.propose('clusterVersionSet', { ver: CLUSTER_VERSION }),
+    );
   }
 }
 
 /** Without a leader an attempt times out; etcd tries until the member is stopped. */
-async function persistently(attempt: () => Promise<unknown>): Promise<void> {
+async function persistently(config: Settings, attempt: () => Promise<unknown>): Promise<void> {
   for (;;) {
     try {
       await attempt();
@@ -150,7 +169,18 @@ async function persistently(attempt: () => Promise<unknown>): Promise<void> {
     } catch (error) {
       if (!(error instanceof EtcdError) || error === errors.stopped) throw error;
     }
+    // A refusal comes at once: without a pause nothing else would get its turn.
+    await nextTick(config);
   }
+}
+
+function nextTick({ heartbeatInterval }: Settings): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = systemClock.every(heartbeatInterval, () => {
+      stop();
+      resolve();
+    });
+  });
 }
 
 function once(fn: () => Promise<void>): () => Promise<void> {
@@ -158,14 +188,5 @@ function once(fn: () => Promise<void>): () => Promise<void> {
   return () => {
     running ??= fn();
     return running;
-  };
-}
-
-function firstOnly(fn: (error: unknown) => void): (error: unknown) => void {
-  let called = false;
-  return (error) => {
-    if (called) return;
-    called = true;
-    fn(error);
   };
 }

@@ -10,6 +10,7 @@ import type { Code } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { GrpcMethod, GrpcMethodMetrics, GrpcType } from '../metrics/grpc-families.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
+import type { Registry } from '../metrics/prom-registry.ts';
 import type { Bootstrapped } from '../replica/bootstrap.ts';
 import type { Replica, ReplicaObserver } from '../replica/replica.ts';
 import { hexId } from '../types.ts';
@@ -79,6 +80,10 @@ export class Observation {
 
   defragmented(seconds: number): void {
     this.#metrics.disk.backendDefragDurationSeconds.observe(seconds);
+  }
+
+  metricsRegistry(): Promise<Registry> {
+    return this.#metrics.registry();
   }
 
   renderMetrics(): Promise<string> {
