@@ -85,6 +85,12 @@ export const limits = {
   scanPageRowsMax: 2000,
   /** Bytes that one step of a long scan aims at. */
   scanPageBytes: 1 * MIB,
+  /** Snapshots sent to clients at once. */
+  snapshotsMax: 4,
+  /** Bytes of rows that a snapshot takes from the engine, and turns into pages, in one step. */
+  snapshotSliceBytes: 256 * KIB,
+  /** Bytes of a snapshot that wait for the network before it holds back. */
+  snapshotBufferedBytesMax: 1 * MIB,
   /** Members, present and removed, that are read back at start. */
   membersMax: 10_000,
   /** Alarms that are read back at start: two per member. */
@@ -95,6 +101,8 @@ export const limits = {
   jsonOverheadBytes: 1 * MIB,
   /** Connections accepted before the member is ready. */
   connectionsWaitingMax: 10_000,
+  /** Milliseconds for which a member that stops lets requests finish that are under way. */
+  closeGraceMs: 1000,
   /** etcd: milliseconds that a client may take to send the head of an HTTP request. */
   httpHeadersTimeoutMs: 300_000,
   /** etcd: bytes of the head of an HTTP request. */

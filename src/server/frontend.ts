@@ -3,6 +3,7 @@
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Settings } from '../config/flags.ts';
+import { effective } from '../config/start.ts';
 import { limits } from '../limits.ts';
 import type { Log } from '../log.ts';
 import { memberJson } from '../replica/members.ts';
@@ -17,7 +18,7 @@ import { createHttp, type HttpDeps, versionText } from './http.ts';
 import { type Listener, type ListenerHandlers, listen } from './listener.ts';
 import type { Observation } from './observation.ts';
 import type { Method } from './rpc.ts';
-import { createRpcGate } from './rpc-gate.ts';
+import { createRpcGate, type RpcGate } from './rpc-gate.ts';
 
 export interface Served {
   readonly methods: readonly Method[];
@@ -33,9 +34,13 @@ export interface Frontend {
   readonly clientUrls: readonly string[];
   readonly advertisedUrls: readonly string[];
   serve(served: Served): void;
+  /** Called once per heartbeat interval, until it is closed. */
   tick(nowMs: number): void;
-  /** No new connections and calls; those that are open go on. */
-  stopAccepting(): void;
+  /**
+   * Accepts and starts nothing any more, ends the streams, and waits for a bounded time until the
+   * requests under way are answered.
+   */
+  drain(): Promise<void>;
   /** Ends every connection. */
   close(): Promise<void>;
 }
@@ -82,20 +87,26 @@ interface Opened {
 
 function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: Opened): Frontend {
   const connections = new Set<Http2Connection>();
+  const https: HttpServer[] = [];
+  let gate: RpcGate | null = null;
+  let end: Ending | null = null;
   return {
     clientUrls: clients.map(({ url }) => url),
     advertisedUrls: config.advertiseClientUrls.map((url) => withPort(url, clients)),
     serve(served) {
-      const http = httpDeps(config, served);
+      gate = createRpcGate(served.replica, effective(config));
+      const http = httpDeps(config, served, gate);
       const clientHttp = createHttp(http, 'client');
-      const onHttp2 = http2Handler(config, served, connections);
+      const metricsHttp = createHttp(http, 'metrics');
+      const membersHttp = peerHttp(served.replica);
+      https.push(clientHttp, metricsHttp, membersHttp);
+      // Node's server keeps account of its connections, and of their timeouts, once it listens; ours
+      // get their connections from elsewhere.
+      for (const server of https) server.emit('listening');
+      const onHttp2 = http2Handler(config, { served, gate, connections });
       const split = httpOnly.length > 0;
-      for (const listener of metrics) {
-        listener.serve({ onHttp2: null, http: createHttp(http, 'metrics') });
-      }
-      for (const listener of peers) {
-        listener.serve({ onHttp2: null, http: peerHttp(served.replica) });
-      }
+      for (const listener of metrics) listener.serve({ onHttp2: null, http: metricsHttp });
+      for (const listener of peers) listener.serve({ onHttp2: null, http: membersHttp });
       for (const listener of httpOnly) listener.serve({ onHttp2: null, http: clientHttp });
       const handlers: ListenerHandlers = { onHttp2, http: split ? null : clientHttp };
       for (const listener of [...clients, ...httpOnly]) {
@@ -109,15 +120,34 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
     },
     tick(nowMs) {
       for (const connection of connections) connection.tick(nowMs);
+      gate?.tick();
+      if (end === null) return;
+      // Requests that were under way have left their connections idle meanwhile.
+      for (const http of https) http.closeIdleConnections();
+      end.deadlineMs ??= nowMs + limits.closeGraceMs;
+      if (nowMs >= end.deadlineMs) end.giveUp();
     },
-    stopAccepting() {
+    async drain() {
       for (const listener of opened) listener.stopAccepting();
+      if (gate === null) return;
+      gate.close();
       for (const connection of connections) connection.goaway();
+      for (const http of https) http.close();
+      await new Promise<void>((resolve, reject) => {
+        end = { deadlineMs: null, giveUp: resolve };
+        Promise.all(opened.map((listener) => listener.whenEmpty())).then(() => resolve(), reject);
+      });
     },
     async close() {
       await Promise.all(opened.map((listener) => listener.close()));
     },
   };
+}
+
+/** What is under way when the member stops may finish until a deadline, which ticks tell. */
+interface Ending {
+  deadlineMs: number | null;
+  readonly giveUp: () => void;
 }
 
 /** A URL advertised with port 0 means the port that was chosen. */
@@ -126,11 +156,17 @@ function withPort(url: string, clients: readonly Listener[]): string {
   return url.replace(/:0$/, `:${port}`);
 }
 
-function http2Handler(config: Settings, served: Served, connections: Set<Http2Connection>) {
+interface Http2Parts {
+  readonly served: Served;
+  readonly gate: RpcGate;
+  readonly connections: Set<Http2Connection>;
+}
+
+function http2Handler(config: Settings, { served, gate, connections }: Http2Parts) {
   const options = {
     onCall: createGrpc({
       methods: byPath(served.methods),
-      gate: createRpcGate(served.replica),
+      gate,
       observer: served.observation.grpc,
       monotonic: served.monotonic,
       onFatal: served.onFatal,
@@ -156,11 +192,11 @@ function byPath(methods: readonly Method[]): ReadonlyMap<string, Method> {
   return new Map(methods.map((method) => [`/${method.service}/${method.name}`, method]));
 }
 
-function httpDeps(config: Settings, served: Served): HttpDeps {
+function httpDeps(config: Settings, served: Served, gate: RpcGate): HttpDeps {
   const { replica, observation, onFatal, debugVars } = served;
   const gateway = createGateway({
     methods: byPath(served.methods),
-    gate: createRpcGate(replica),
+    gate,
     requestBytesMax: config.maxRequestBytes,
     onFatal,
   });

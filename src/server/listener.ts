@@ -4,6 +4,7 @@
  * member is ready, as etcd does it.
  */
 
+import { rm } from 'node:fs/promises';
 import type { Server as HttpServer } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { limits } from '../limits.ts';
@@ -24,39 +25,57 @@ export interface Listener {
   /** Answers the connections that wait, and those to come. */
   serve(handlers: ListenerHandlers): void;
   readonly connectionCount: number;
-  /** Stops accepting; connections that are open stay. */
+  /** Stops accepting; connections on which something was said stay. */
   stopAccepting(): void;
+  /** Resolves when there is no connection left. */
+  whenEmpty(): Promise<void>;
   /** Ends every connection. */
   close(): Promise<void>;
 }
 
-/** Rejects with the system's error when the address cannot be bound. */
+/** Rejects with a `ListenError` when the address cannot be bound. */
 export async function listen(url: string): Promise<Listener> {
   const sockets = new Set<Socket>();
-  let waiting: Socket[] = [];
+  // Accepted, and not handed to a protocol yet.
+  const silent = new Set<Socket>();
   let handlers: ListenerHandlers | null = null;
+  let onEmpty: (() => void)[] = [];
+  const serve = (socket: Socket, ready: ListenerHandlers): void =>
+    greet(socket, ready, () => silent.delete(socket));
   const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
     sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
+    silent.add(socket);
+    socket.on('close', () => {
+      sockets.delete(socket);
+      silent.delete(socket);
+      if (sockets.size > 0) return;
+      for (const tell of onEmpty) tell();
+      onEmpty = [];
+    });
     // A client that vanishes is no event for the server; whoever serves it hears 'close'.
     socket.on('error', () => socket.destroy());
-    if (handlers !== null) greet(socket, handlers);
-    else if (waiting.length < limits.connectionsWaitingMax) waiting.push(socket);
-    else socket.destroy();
+    if (handlers !== null) serve(socket, handlers);
+    else if (silent.size > limits.connectionsWaitingMax) socket.destroy();
   });
   const bound = await bind(server, url);
+  // A connection that could not be accepted is the client's loss, and it tries again.
+  server.on('error', () => {});
   return {
     url: bound,
     serve(ready) {
       handlers = ready;
-      for (const socket of waiting) if (!socket.destroyed) greet(socket, ready);
-      waiting = [];
+      for (const socket of [...silent]) serve(socket, ready);
     },
     get connectionCount() {
       return sockets.size;
     },
     stopAccepting() {
       server.close();
+      for (const socket of silent) socket.destroy();
+    },
+    whenEmpty() {
+      if (sockets.size === 0) return Promise.resolve();
+      return new Promise((resolve) => onEmpty.push(resolve));
     },
     close() {
       return new Promise((resolve) => {
@@ -68,9 +87,9 @@ export async function listen(url: string): Promise<Listener> {
 }
 
 /** Hands a connection to the protocol that its first bytes show. */
-function greet(socket: Socket, handlers: ListenerHandlers): void {
-  const { http, onHttp2 } = handlers;
+function greet(socket: Socket, { http, onHttp2 }: ListenerHandlers, onHanded: () => void): void {
   if (onHttp2 === null) {
+    onHanded();
     http?.emit('connection', socket);
     socket.resume();
     return;
@@ -82,6 +101,7 @@ function greet(socket: Socket, handlers: ListenerHandlers): void {
     const speaksHttp2 = head.compare(PREFACE, 0, compared, 0, compared) === 0;
     if (speaksHttp2 && compared < PREFACE.length) return;
     socket.off('data', take);
+    onHanded();
     if (speaksHttp2 || http === null) {
       onHttp2(socket, head);
       return;
@@ -96,18 +116,20 @@ function greet(socket: Socket, handlers: ListenerHandlers): void {
   socket.resume();
 }
 
-function bind(server: Server, url: string): Promise<string> {
+async function bind(server: Server, url: string): Promise<string> {
   const { protocol, hostname, port, host, pathname } = new URL(url);
+  const isUnix = protocol === 'unix:';
+  // etcd: the file's name is the URL's host and path, and one that a former life has left goes.
+  if (isUnix) await rm(host + pathname, { force: true });
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(bindError(error, host)));
     const done = (): void => {
       server.removeAllListeners('error');
       const address = server.address();
       const actual = address !== null && typeof address === 'object' ? address.port : port;
-      resolve(protocol === 'unix:' ? url : `${protocol}//${hostname}:${actual}`);
+      resolve(isUnix ? url : `${protocol}//${hostname}:${actual}`);
     };
-    // etcd: the file's name is the URL's host and path.
-    if (protocol === 'unix:') server.listen(host + pathname, done);
+    if (isUnix) server.listen(host + pathname, done);
     else server.listen(Number(port), hostname.replace(/^\[|\]$/g, ''), done);
   });
 }

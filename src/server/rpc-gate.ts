@@ -1,22 +1,52 @@
 /**
  * What every call passes before its service sees it, whichever way it came (etcd's interceptors):
  * the client API version must be text, and who requires a leader gets none of the waiting.
+ *
+ * It knows the streams that are open, to end them when the leader is lost or the member stops.
  */
 
-import { errors } from '../errors.ts';
+import { type EtcdError, errors } from '../errors.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { Caller, Input, Output, StreamMethod, UnaryMethod } from './rpc.ts';
 
 export interface RpcGate {
   unary(method: UnaryMethod, request: Uint8Array, caller: Caller): Uint8Array | Promise<Uint8Array>;
   stream(method: StreamMethod, caller: Caller, output: Output<Uint8Array>): Input<Uint8Array>;
+  /** Called once per heartbeat interval. */
+  tick(): void;
+  /** Ends every stream and refuses new calls. */
+  close(): void;
 }
 
-export function createRpcGate(replica: Pick<Replica, 'lead'>): RpcGate {
+/** etcd: checks, one per election timeout, that find no leader before streams are ended. */
+const LEADERLESS_CHECKS_MAX = 3;
+
+interface OpenStream {
+  readonly output: Output<Uint8Array>;
+  readonly requiresLeader: boolean;
+}
+
+export function createRpcGate(
+  replica: Pick<Replica, 'lead'>,
+  { electionTicks }: { readonly electionTicks: number } = { electionTicks: 10 },
+): RpcGate {
+  const streams = new Set<OpenStream>();
+  let closed = false;
+  let ticks = 0;
+  let leaderlessChecks = 0;
+  const requiresLeader = (caller: Caller): boolean => caller.metadata('hasleader') === 'true';
   const admit = (caller: Caller): void => {
+    if (closed) throw errors.stopped;
     const version = caller.metadata('client-api-version');
     if (version !== null && !isUtf8(version)) throw errors.invalidClientApiVersion;
-    if (caller.metadata('hasleader') === 'true' && replica.lead === null) throw errors.noLeader;
+    if (replica.lead === null && requiresLeader(caller)) throw errors.noLeader;
+  };
+  const endStreams = (which: (stream: OpenStream) => boolean, error: EtcdError): void => {
+    for (const stream of [...streams]) {
+      if (!which(stream)) continue;
+      streams.delete(stream);
+      stream.output.end(error);
+    }
   };
   return {
     unary(method, request, caller) {
@@ -25,7 +55,28 @@ export function createRpcGate(replica: Pick<Replica, 'lead'>): RpcGate {
     },
     stream(method, caller, output) {
       admit(caller);
-      return method.open(caller, output);
+      const stream = { output, requiresLeader: requiresLeader(caller) };
+      const input = method.open(caller, output);
+      streams.add(stream);
+      return {
+        message: (request) => input.message(request),
+        halfClose: () => input.halfClose(),
+        close() {
+          streams.delete(stream);
+          input.close();
+        },
+      };
+    },
+    tick() {
+      ticks++;
+      if (ticks % electionTicks !== 0) return;
+      leaderlessChecks = replica.lead === null ? leaderlessChecks + 1 : 0;
+      if (leaderlessChecks < LEADERLESS_CHECKS_MAX) return;
+      endStreams((stream) => stream.requiresLeader, errors.noLeader);
+    },
+    close() {
+      closed = true;
+      endStreams(() => true, errors.stopped);
     },
   };
 }
