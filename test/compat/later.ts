@@ -1,7 +1,7 @@
 // Methods that this server does not have yet: it answers Unimplemented, and the comparison does not
 // send them. Whoever implements a method takes it off this list, and it is compared from then on.
 // An Unimplemented answer to anything else is a difference like any other.
-const LATER: ReadonlySet<string> = new Set([
+export const LATER: ReadonlySet<string> = new Set([
   'Auth/AuthDisable',
   'Auth/AuthEnable',
   'Auth/AuthStatus',
