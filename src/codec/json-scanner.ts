@@ -119,10 +119,8 @@ export class JsonScanner {
     do {
       this.scalar();
       if (this.tokenKind === 'open') {
-        if (closes.length >= DEPTH_MAX)
-          throw new DecodeError('proto: exceeded max recursion depth');
         closes.push(this.tokenText === '{' ? '}' : ']');
-        this.#fresh = true;
+        this.#enter();
       }
     } while (this.#anotherValue(closes));
   }
