@@ -1,0 +1,211 @@
+/** The services of a lone member, called as transports call them, without a network. */
+
+import { must } from '../../src/assert.ts';
+import type { ResponseHeader, WatchRequest } from '../../src/codec/gen/etcdserverpb.ts';
+import { decode, encode, type Reader, type Writer } from '../../src/codec/wire.ts';
+import type { EtcdError } from '../../src/errors.ts';
+import type { Stop } from '../../src/ports.ts';
+import { electionMethods } from '../../src/server/election.ts';
+import { createKv, kvMethods } from '../../src/server/kv.ts';
+import { createLease, leaseMethods } from '../../src/server/lease.ts';
+import { lockMethods } from '../../src/server/lock.ts';
+import type { Caller, Input, Method, Output } from '../../src/server/rpc.ts';
+import { DatabaseSize, Space } from '../../src/server/space.ts';
+import { createWatch } from '../../src/server/watch.ts';
+import type { Revision } from '../../src/types.ts';
+import { type LoneOptions, LoneReplica } from './lone-replica.ts';
+
+export class FakeCaller implements Caller {
+  readonly headers = new Map<string, string>();
+  cancelled = false;
+  #waiting = new Set<() => void>();
+
+  metadata(name: string): string | null {
+    return this.headers.get(name) ?? null;
+  }
+
+  onCancel(fn: () => void): Stop {
+    this.#waiting.add(fn);
+    return () => this.#waiting.delete(fn);
+  }
+
+  /** Callbacks that would still be called. */
+  get listenerCount(): number {
+    return this.#waiting.size;
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const fn of waiting) fn();
+  }
+}
+
+/** Collects answers; `bufferedBytes` is what a test says. */
+export class FakeOutput<Res> implements Output<Uint8Array> {
+  readonly sent: Res[] = [];
+  readonly bytes: number[] = [];
+  bufferedBytes = 0;
+  /** `undefined` while it is open. */
+  ended: EtcdError | null | undefined = undefined;
+  readonly #decode: (reader: Reader) => Res;
+  #waiting: (() => void)[] = [];
+
+  constructor(decoder: (reader: Reader) => Res) {
+    this.#decode = decoder;
+  }
+
+  send(message: Uint8Array): void {
+    this.bytes.push(message.length);
+    this.sent.push(decode(this.#decode, message));
+  }
+
+  onDrain(fn: () => void): void {
+    this.#waiting.push(fn);
+  }
+
+  drain(): void {
+    this.bufferedBytes = 0;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const fn of waiting) fn();
+  }
+
+  end(error: EtcdError | null): void {
+    this.ended = error;
+  }
+
+  /** What was sent since the last call. */
+  take(): Res[] {
+    return this.sent.splice(0);
+  }
+}
+
+export interface ServiceOptions {
+  readonly quotaBytes?: number | null;
+  readonly requestBytesMax?: number;
+  readonly progressIntervalMs?: number;
+  readonly txnOpsMax?: number;
+}
+
+export interface OpenStream<Req, Res> {
+  readonly input: Input<Req>;
+  readonly output: FakeOutput<Res>;
+  readonly caller: FakeCaller;
+}
+
+export async function startServices(options: ServiceOptions = {}, lone: LoneOptions = {}) {
+  const member = await LoneReplica.start(lone);
+  const { replica, clock } = member;
+  const { store, hub } = replica.stateMachine;
+  const size = new DatabaseSize(() => member.rows.liveBytes);
+  const space = new Space(replica, size, options.quotaBytes ?? null);
+  const onFatal = (error: unknown): void => {
+    member.fatal.push(error);
+  };
+  const header = (revision: Revision): ResponseHeader => ({
+    clusterId: replica.clusterId,
+    memberId: replica.memberId,
+    revision,
+    raftTerm: replica.term,
+  });
+  const requestBytesMax = options.requestBytesMax ?? 1_572_864;
+  const yields = { count: 0, between: () => {} };
+  const kv = createKv({
+    replica,
+    space,
+    txnOpsMax: options.txnOpsMax ?? 128,
+    requestBytesMax,
+    header,
+    yieldNow: () =>
+      new Promise((resolve) => {
+        yields.count++;
+        clock.defer(() => {
+          yields.between();
+          resolve();
+        });
+      }),
+    onFatal,
+  });
+  const lease = createLease({ replica, space, header: () => header(store.revision) });
+  const watch = createWatch({
+    store,
+    hub,
+    random: { below: () => 0, u64: () => 0n },
+    requestBytesMax,
+    progressIntervalMs: options.progressIntervalMs ?? 600_000,
+    header,
+  });
+  const concurrency = { kv, lease, hub, onFatal };
+  const methods: readonly Method[] = [
+    ...kvMethods(kv),
+    ...leaseMethods(lease, onFatal),
+    ...watch.methods,
+    ...lockMethods(concurrency),
+    ...electionMethods(concurrency),
+  ];
+
+  function method(name: string): Method {
+    return must(
+      methods.find((candidate) => candidate.name === name),
+      'a method of this name',
+    );
+  }
+
+  return {
+    member,
+    replica,
+    store,
+    hub,
+    clock,
+    size,
+    space,
+    kv,
+    lease,
+    watch,
+    yields,
+
+    /** Opens a stream; requests are encoded as a client would do it. */
+    open<Req, Res>(
+      name: string,
+      encoder: (writer: Writer, request: Req) => void,
+      decoder: (reader: Reader) => Res,
+    ): OpenStream<Req, Res> {
+      const stream = method(name);
+      if (stream.kind === 'unary') throw new Error(`${name} is unary`);
+      const caller = new FakeCaller();
+      const output = new FakeOutput(decoder);
+      const raw = stream.open(caller, output);
+      return {
+        caller,
+        output,
+        input: {
+          message: (request) => raw.message(encode(encoder, request)),
+          halfClose: () => raw.halfClose(),
+          close: () => raw.close(),
+        },
+      };
+    },
+
+    /** Calls a unary method over the wire form. */
+    async call<Req, Res>(
+      name: string,
+      shape: {
+        readonly encode: (writer: Writer, request: Req) => void;
+        readonly decode: (reader: Reader) => Res;
+      },
+      request: Req,
+      caller: Caller = new FakeCaller(),
+    ): Promise<Res> {
+      const unary = method(name);
+      if (unary.kind !== 'unary') throw new Error(`${name} is a stream`);
+      return decode(shape.decode, await unary.call(encode(shape.encode, request), caller));
+    },
+
+    run: <T>(promise: T | Promise<T>): Promise<T> => member.whileRunning(Promise.resolve(promise)),
+  };
+}
+
+export type Services = Awaited<ReturnType<typeof startServices>>;
+export type { WatchRequest };
