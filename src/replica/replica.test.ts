@@ -239,7 +239,7 @@ describe('the end', () => {
 
   it('waits for a compaction and for reads of history', async () => {
     const lone = await LoneReplica.start();
-    for (let i = 0; i < 100; i++) lone.put('a', `${i}`);
+    for (let i = 0; i < 100; i++) void lone.put('a', `${i}`);
     await lone.clock.settle();
     const compacting = lone.replica.propose('compaction', { revision: 90, physical: false });
     await lone.clock.settle();
@@ -315,8 +315,8 @@ describe('a broken disk', () => {
 describe('leases', () => {
   it('expire on ticks and take their keys along in one revision', async () => {
     const lone = await LoneReplica.start();
-    lone.replica.propose('leaseGrant', { id: LEASE, ttl: 3 });
-    for (const key of ['b', 'a', 'c']) lone.put(key, 'v', LEASE);
+    void lone.replica.propose('leaseGrant', { id: LEASE, ttl: 3 });
+    for (const key of ['b', 'a', 'c']) void lone.put(key, 'v', LEASE);
     await lone.clock.settle();
     const { store, lessor } = lone.replica.stateMachine;
     const { revision } = store;
@@ -333,8 +333,8 @@ describe('leases', () => {
 
   it('begin their time anew after a restart', async () => {
     const lone = await LoneReplica.start();
-    lone.replica.propose('leaseGrant', { id: LEASE, ttl: 3 });
-    lone.put('a', 'v', LEASE);
+    void lone.replica.propose('leaseGrant', { id: LEASE, ttl: 3 });
+    void lone.put('a', 'v', LEASE);
     await lone.clock.advance(2000);
     await lone.restart();
     await lone.clock.advance(2900);
@@ -345,7 +345,7 @@ describe('leases', () => {
 
   it('make a renewal that waits for a revoke end with the member', async () => {
     const lone = await LoneReplica.start();
-    lone.replica.propose('leaseGrant', { id: LEASE, ttl: 3 });
+    void lone.replica.propose('leaseGrant', { id: LEASE, ttl: 3 });
     await lone.clock.settle();
     const { lessor } = lone.replica.stateMachine;
     const renewal = outcomeOf(lessor.renewed(LEASE, lone.replica.ticks + 1000));
@@ -381,7 +381,7 @@ describe('snapshots', () => {
     const options = { replica: { snapshotEntries: 20, catchUpEntries: 5 } };
     const lone = await LoneReplica.start(options);
     for (let i = 0; i < 100; i++) {
-      lone.put('a', `${i}`);
+      void lone.put('a', `${i}`);
       await lone.clock.advance(20);
     }
     await lone.clock.advance(500);
@@ -415,7 +415,7 @@ describe('bootstrap', () => {
   it('refuses a deleted database when the log begins later', async () => {
     const lone = await LoneReplica.start({ replica: { snapshotEntries: 2 } });
     for (let i = 0; i < 10; i++) {
-      lone.put('a');
+      void lone.put('a');
       await lone.clock.advance(200);
     }
     await lone.close();
