@@ -179,6 +179,10 @@ function interfaceOf(message) {
   return lines.join('\n');
 }
 
+/**
+ * A field that occurs twice keeps its last value. protobuf would merge two singular messages; no
+ * encoder writes that, so the decoders are spared the bookkeeping.
+ */
 function decoderOf(message) {
   const name = tsName(message);
   const fields = message.fieldsArray;

@@ -18,3 +18,8 @@ export function requestFromJson(
   if (message.length > bytesMax) throw oversized(message.length, bytesMax);
   return message;
 }
+
+/** Base64 grows by a third and JSON has names; beyond this the request cannot fit. */
+export function textBytesMax(requestBytesMax: number): number {
+  return 2 * requestBytesMax + limits.jsonOverheadBytes;
+}

@@ -8,9 +8,8 @@ import { JsonSplitter } from '../codec/json-splitter.ts';
 import type { MethodSchema } from '../codec/schema.ts';
 import { DecodeError } from '../codec/wire.ts';
 import { type EtcdError, errors } from '../errors.ts';
-import { limits } from '../limits.ts';
 import { httpStatus, streamErrorBody, toldError } from './gateway-errors.ts';
-import { requestFromJson } from './gateway-request.ts';
+import { requestFromJson, textBytesMax } from './gateway-request.ts';
 import { HttpCaller } from './http-caller.ts';
 import { answerError, type Exchange, expireIn, JSON_TYPE, readBody } from './http-exchange.ts';
 import type { Caller, Input, Output, StreamMethod } from './rpc.ts';
@@ -91,7 +90,7 @@ export class JsonRequests {
     this.#deps = deps;
     this.#schema = schema;
     this.#stream = stream;
-    this.#splitter = new JsonSplitter(2 * deps.requestBytesMax + limits.jsonOverheadBytes);
+    this.#splitter = new JsonSplitter(textBytesMax(deps.requestBytesMax));
   }
 
   push(text: string): void {

@@ -438,6 +438,36 @@ describe('a stream of requests and answers', () => {
   });
 });
 
+describe('an upgrade', () => {
+  const upgrade = (method: string, path: string, to: string, more: string): string =>
+    `${method} ${path} HTTP/1.1\r\n${HEAD}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${to}\r\n${more}`;
+  const KEY = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+
+  it('that is not taken leaves the request as it is', async () => {
+    const body = 'Content-Length: 14\r\nHTTP2-Settings: AAMA\r\n\r\n{"key":"YWI="}';
+    const open = new Raw(upgrade('POST', '/v3/kv/range', 'h2c', body));
+    await open.until('"count":"2"');
+    open.socket.write(plain('/v3/kv/range', '{"key":"YWJj"}'));
+    await open.until('"count":"3"');
+    const unary = new Raw(upgrade('GET', '/v3/kv/range', 'websocket', `${KEY}\r\n`));
+    await unary.until('Method Not Allowed');
+    for (const { socket } of [open, unary]) socket.destroy();
+  });
+
+  it('to WebSocket opens a stream, which ends with the connection', async () => {
+    const open = new Raw(
+      upgrade('GET', '/v3/watch', 'websocket', `${KEY}Sec-WebSocket-Protocol: Bearer, t\r\n\r\n`),
+    );
+    await until(() => streams.length === 1);
+    open.socket.write(Buffer.from([0x81, 0x83, 0, 0, 0, 0, 0x7b, 0x7d, 0x20]));
+    await until(() => stream().requests.length === 1);
+    stream().output.send(line(4));
+    await open.until('{"result":{"watch_id":"4","created":true}}');
+    open.socket.destroy();
+    await until(() => stream().closed === 1);
+  });
+});
+
 describe('what is no call', () => {
   it('is told what is wrong', async () => {
     const unknown = await post('/v3/nosuch', '{}');

@@ -9,11 +9,18 @@ import { jsonFromWire } from '../codec/json.ts';
 import type { MethodSchema } from '../codec/schema.ts';
 import { Code, EtcdError, errors } from '../errors.ts';
 import { toldError } from './gateway-errors.ts';
-import { requestFromJson } from './gateway-request.ts';
-import { answerBidi, answerServerStream, type StreamDeps } from './gateway-stream.ts';
+import { requestFromJson, textBytesMax } from './gateway-request.ts';
+import {
+  answerBidi,
+  answerServerStream,
+  JsonRequests,
+  JsonStream,
+  type LineSink,
+  type StreamDeps,
+} from './gateway-stream.ts';
 import { grpcTimeoutMs, HttpCaller } from './http-caller.ts';
 import { answerError, answerJson, type Exchange, expireIn, readBody } from './http-exchange.ts';
-import type { Method, UnaryMethod } from './rpc.ts';
+import type { Caller, Method, UnaryMethod } from './rpc.ts';
 
 export interface GatewayDeps extends StreamDeps {
   readonly methods: ReadonlyMap<string, Method>;
@@ -24,7 +31,15 @@ interface Route {
   readonly method: Method;
 }
 
-export type Gateway = (path: string, exchange: Exchange) => void;
+export interface Gateway {
+  answer(path: string, exchange: Exchange): void;
+  /** Opens a stream whose requests come as text; `null` when there is none on that path. */
+  open(path: string, caller: Caller, sink: LineSink): JsonRequests | null;
+  /** Whether `open` would find one. */
+  canOpen(path: string): boolean;
+  /** Bytes that the text of one request may have. */
+  readonly textBytesMax: number;
+}
 
 export function createGateway(deps: GatewayDeps): Gateway {
   const routes = new Map<string, Route>();
@@ -33,22 +48,32 @@ export function createGateway(deps: GatewayDeps): Gateway {
     if (method === undefined) continue;
     for (const path of schema.routes) routes.set(path, { schema, method });
   }
-  return (path, exchange) => {
-    const route = routes.get(path);
-    if (route === undefined) return answerError(exchange, NOT_FOUND);
-    const { request } = exchange;
-    if (request.method !== 'POST') return answerError(exchange, METHOD_NOT_ALLOWED);
-    const timeoutMs = grpcTimeoutMs(request);
-    if (timeoutMs instanceof EtcdError) return answerError(exchange, timeoutMs);
-    const { method, schema } = route;
-    switch (method.kind) {
-      case 'unary':
-        return answerUnary(deps, schema, method, exchange, timeoutMs);
-      case 'server-stream':
-        return answerServerStream(deps, schema, method, exchange, timeoutMs);
-      case 'bidi':
-        return answerBidi(deps, schema, method, exchange, timeoutMs);
-    }
+  return {
+    textBytesMax: textBytesMax(deps.requestBytesMax),
+    canOpen: (path) => routes.get(path)?.method.kind === 'bidi',
+    open(path, caller, sink) {
+      const route = routes.get(path);
+      if (route === undefined || route.method.kind !== 'bidi') return null;
+      const stream = new JsonStream(deps, route.schema, route.method, caller, sink);
+      return new JsonRequests(deps, route.schema, stream);
+    },
+    answer(path, exchange) {
+      const route = routes.get(path);
+      if (route === undefined) return answerError(exchange, NOT_FOUND);
+      const { request } = exchange;
+      if (request.method !== 'POST') return answerError(exchange, METHOD_NOT_ALLOWED);
+      const timeoutMs = grpcTimeoutMs(request);
+      if (timeoutMs instanceof EtcdError) return answerError(exchange, timeoutMs);
+      const { method, schema } = route;
+      switch (method.kind) {
+        case 'unary':
+          return answerUnary(deps, schema, method, exchange, timeoutMs);
+        case 'server-stream':
+          return answerServerStream(deps, schema, method, exchange, timeoutMs);
+        case 'bidi':
+          return answerBidi(deps, schema, method, exchange, timeoutMs);
+      }
+    },
   };
 }
 

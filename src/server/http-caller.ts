@@ -7,6 +7,8 @@ import type { Caller } from './rpc.ts';
 
 const GATEWAY_PREFIX = 'grpcgateway-';
 
+export type RequestHead = Pick<IncomingMessage, 'headers' | 'headersDistinct' | 'socket'>;
+
 /**
  * etcd: `Authorization` keeps its name, `Grpc-Metadata-X` becomes `x`, and what browsers and clients
  * send on their own gets the prefix `grpcgateway-`.
@@ -15,11 +17,11 @@ const GATEWAY_PREFIX = 'grpcgateway-';
  * has a response without a socket, which hears nothing.
  */
 export class HttpCaller implements Caller {
-  readonly #request: IncomingMessage;
+  readonly #request: RequestHead;
   #cancelled = false;
   #onCancel: Set<() => void> | null = null;
 
-  constructor(request: IncomingMessage) {
+  constructor(request: RequestHead) {
     this.#request = request;
   }
 

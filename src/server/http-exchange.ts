@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Code, type EtcdError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { errorBody, httpStatus, oversized } from './gateway-errors.ts';
+import { textBytesMax } from './gateway-request.ts';
 
 export const JSON_TYPE = 'application/json';
 
@@ -63,7 +64,7 @@ export function readBody(
   request: IncomingMessage,
   done: (body: Buffer | EtcdError) => void,
 ): void {
-  const bytesMax = 2 * requestBytesMax + limits.jsonOverheadBytes;
+  const bytesMax = textBytesMax(requestBytesMax);
   let first: Buffer | null = null;
   let more: Buffer[] = [];
   let bytes = 0;

@@ -4,12 +4,16 @@
  */
 
 import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { must } from '../assert.ts';
 import { limits } from '../limits.ts';
 import { SERVER_VERSION } from '../version.ts';
 import type { Gateway } from './gateway.ts';
 import type { Health } from './health.ts';
+import { HttpCaller } from './http-caller.ts';
 import { type Exchange, JSON_TYPE } from './http-exchange.ts';
 import { requestPath } from './http-path.ts';
+import { acceptWebSocket, isWebSocket, webSocketToken } from './websocket.ts';
 
 export interface HttpDeps {
   /** `null` with --enable-grpc-gateway=false. */
@@ -46,7 +50,55 @@ export function createHttp(deps: HttpDeps, scope: HttpScope): Server {
   });
   server.maxRequestsPerSocket = 0;
   server.timeout = 0;
+  if (scope === 'client') {
+    server.on('upgrade', (request, socket, head) => {
+      if (!upgrade(deps, request, socket, head)) replay(server, request, socket, head);
+    });
+  }
   return server;
+}
+
+/** False when this is no WebSocket for a stream. */
+function upgrade(
+  { gateway, hostWhitelist }: HttpDeps,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): boolean {
+  const found = requestPath(request.url ?? '/');
+  if (gateway === null || found.kind !== 'path' || !gateway.canOpen(found.path)) return false;
+  if (!isWebSocket(request) || !hostAllowed(hostWhitelist, request.headers.host ?? ''))
+    return false;
+  const token = webSocketToken(request);
+  const caller = new HttpCaller({
+    headers: token === null ? {} : { authorization: token },
+    headersDistinct: {},
+    socket: request.socket,
+  });
+  acceptWebSocket(request, socket, head, gateway.textBytesMax, (sink) => {
+    const requests = must(gateway.open(found.path, caller, sink), 'a stream that can be opened');
+    return { push: (text) => requests.push(text), close: () => caller.cancel() };
+  });
+  return true;
+}
+
+/**
+ * The server may decline an upgrade, and some clients offer HTTP/2 with their first request. Node
+ * has let go of the connection by then, so the request is read again without the offer.
+ */
+function replay(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
+  const { rawHeaders } = request;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? '';
+    if (!/^(upgrade|connection|http2-settings)$/i.test(name)) {
+      lines.push(`${name}: ${rawHeaders[i + 1]}`);
+    }
+  }
+  socket.pause();
+  socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
+  server.emit('connection', socket);
+  socket.resume();
 }
 
 const HOST_REFUSED =
@@ -92,7 +144,7 @@ function route(deps: HttpDeps, scope: HttpScope, exchange: Exchange): void {
   if (scope === 'client' && deps.gateway !== null) {
     // etcd: the gateway's former prefix still works.
     if (path.startsWith('/v3beta/')) path = path.replace('/v3beta/', '/v3/');
-    if (path.startsWith('/v3/')) return deps.gateway(path, exchange);
+    if (path.startsWith('/v3/')) return deps.gateway.answer(path, exchange);
     if (path === '/v3') return redirect(exchange, target.replace('/v3', '/v3/'));
   }
   const endpoint = endpointOf(deps, scope, path);
