@@ -73,6 +73,8 @@ export interface RowRange {
   readonly from: RowKey;
   readonly to: RowKey;
   readonly limit: number;
+  /** Lets the engine stop early, though not before the first row, once it has read so much. */
+  readonly bytesMax?: number;
 }
 
 /** An ordered, durable engine (LevelDB). Bytes handed over must not be changed afterwards. */

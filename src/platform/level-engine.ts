@@ -159,16 +159,22 @@ export class LevelEngine implements Engine {
       gte: Buffer.from(range.from, 'latin1'),
       lt: Buffer.from(range.to, 'latin1'),
       limit: Number.isFinite(range.limit) ? range.limit : -1,
-      highWaterMarkBytes: SCAN_READ_AHEAD_BYTES,
+      highWaterMarkBytes: Math.min(SCAN_READ_AHEAD_BYTES, range.bytesMax ?? SCAN_READ_AHEAD_BYTES),
       ...(snapshot === null ? {} : { snapshot }),
     });
+    const { bytesMax = Number.POSITIVE_INFINITY } = range;
     const rows: Row[] = [];
+    let bytes = 0;
     try {
-      for (;;) {
+      while (bytes < bytesMax) {
         const entries = await iterator.nextv(ROWS_PER_READ);
-        if (entries.length === 0) return rows;
-        for (const [key, value] of entries) rows.push({ key: rowKeyOf(key), value });
+        if (entries.length === 0) break;
+        for (const [key, value] of entries) {
+          rows.push({ key: rowKeyOf(key), value });
+          bytes += key.length + value.length;
+        }
       }
+      return rows;
     } catch (error) {
       throw engineError(this.#path, error, 'failed');
     } finally {

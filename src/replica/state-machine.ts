@@ -50,6 +50,8 @@ export interface StateMachineParts {
 }
 
 const clusterVersionRow = rowKey(buckets.cluster, 'clusterVersion');
+/** etcd: a database says its version, which follows the cluster's, from 3.6 on. */
+const BEFORE_3_6 = /^3\.[0-5]\./;
 
 /** The entry with which a leader opens its term. */
 const EMPTY_ENTRY: Applied = { requestId: null, kind: 'noop', result: null, confChange: null };
@@ -155,6 +157,9 @@ export class StateMachine {
       case 'clusterVersionSet':
         this.#clusterVersion = command.value.ver;
         this.rows.put(clusterVersionRow, Buffer.from(command.value.ver));
+        if (!BEFORE_3_6.test(command.value.ver)) {
+          this.rows.put(metaRows.storageVersion, Buffer.from(command.value.ver));
+        }
         return null;
       case 'clusterMemberAttrSet': {
         const { memberId, memberAttributes } = command.value;

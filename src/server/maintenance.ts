@@ -10,11 +10,13 @@ import {
   decodeDefragmentRequest,
   decodeHashKVRequest,
   decodeHashRequest,
+  decodeSnapshotRequest,
   decodeStatusRequest,
   encodeAlarmResponse,
   encodeDefragmentResponse,
   encodeHashKVResponse,
   encodeHashResponse,
+  encodeSnapshotResponse,
   encodeStatusResponse,
   type HashKVRequest,
   type HashKVResponse,
@@ -29,7 +31,8 @@ import type { Replica } from '../replica/replica.ts';
 import type { MemberId, Revision } from '../types.ts';
 import { SERVER_VERSION } from '../version.ts';
 import { hashDatabase } from './database-hash.ts';
-import { type Method, unary, unimplemented } from './rpc.ts';
+import { type Method, serverStream, unary, unimplemented } from './rpc.ts';
+import { createSnapshot } from './snapshot.ts';
 import type { DatabaseSize, Space } from './space.ts';
 
 export interface MaintenanceDeps {
@@ -42,6 +45,7 @@ export interface MaintenanceDeps {
   /** Reports a defragmentation of so many seconds. */
   readonly defragmented: (seconds: number) => void;
   readonly monotonic: () => number;
+  readonly onFatal: (error: unknown) => void;
 }
 
 const ALARM_NAMES: Readonly<Record<number, string>> = {
@@ -111,6 +115,8 @@ export function createMaintenance(deps: MaintenanceDeps) {
       await defragmenting;
       return { header: null };
     },
+
+    snapshot: createSnapshot(deps),
   };
 
   async function defragment(): Promise<void> {
@@ -155,7 +161,12 @@ export function maintenanceMethods(maintenance: Maintenance): readonly Method[] 
       { decode: decodeHashKVRequest, encode: encodeHashKVResponse },
       maintenance.hashKv,
     ),
-    unimplemented(service, 'Snapshot'),
+    serverStream(
+      service,
+      'Snapshot',
+      { decode: decodeSnapshotRequest, encode: encodeSnapshotResponse },
+      maintenance.snapshot,
+    ),
     unimplemented(service, 'MoveLeader'),
     unimplemented(service, 'Downgrade'),
   ];

@@ -24,6 +24,13 @@ export interface Binaries {
   /** Whether the reference is of the line whose answers must be met exactly. */
   readonly exact: boolean;
   readonly ctls: readonly Ctl[];
+  readonly restorers: readonly Restorer[];
+}
+
+/** A tool that looks into snapshots and makes data directories of them. */
+export interface Restorer extends Ctl {
+  /** The etcd of its age, which starts on what it has made. */
+  readonly server: string;
 }
 
 export function nodeCommand(): readonly string[] {
@@ -40,7 +47,27 @@ export async function findBinaries(): Promise<Binaries> {
   else go = [await builtReference('etcd')].filter((path) => path !== null);
   if (go.length === 0) go = onPath === null ? null : [onPath];
   const exact = go !== null && (await versionOf(go[0] ?? '')).startsWith('3.7.');
-  return { node: nodeCommand(), go, exact, ctls: await findCtls() };
+  return {
+    node: nodeCommand(),
+    go,
+    exact,
+    ctls: await findCtls(),
+    restorers: await findRestorers(),
+  };
+}
+
+/** etcdutl of the reference, and an etcdctl of the PATH from before there was one. */
+async function findRestorers(): Promise<readonly Restorer[]> {
+  const found: Restorer[] = [];
+  const add = async (path: string | null, server: string | null): Promise<void> => {
+    if (path === null || server === null) return;
+    const version = await versionOf(path);
+    if (version === (await versionOf(server))) found.push({ path, server, version });
+  };
+  const ctl = findOnPath('etcdctl');
+  if (ctl !== null && /^3\.[0-4]\./.test(await versionOf(ctl))) await add(ctl, findOnPath('etcd'));
+  await add(await builtReference('etcdutl'), await builtReference('etcd'));
+  return found;
 }
 
 /** Every etcdctl to drive the servers with, the oldest first. */
@@ -60,7 +87,7 @@ async function findCtls(): Promise<readonly Ctl[]> {
 }
 
 async function versionOf(path: string): Promise<string> {
-  const argument = path.endsWith('ctl') ? 'version' : '--version';
+  const argument = /(ctl|utl)$/.test(path) ? 'version' : '--version';
   const env = { PATH: process.env['PATH'] ?? '', ETCDCTL_API: '3' };
   const { stdout } = await run(path, [argument], { env });
   return /version: (\S+)/i.exec(stdout)?.[1] ?? 'unknown';
@@ -74,8 +101,8 @@ function findOnPath(name: string): string | null {
   return null;
 }
 
-/** Builds both programs at once; answers null when Go or the module proxy is missing. */
-async function builtReference(program: 'etcd' | 'etcdctl'): Promise<string | null> {
+/** Builds the programs at once; answers null when Go or the module proxy is missing. */
+async function builtReference(program: 'etcd' | 'etcdctl' | 'etcdutl'): Promise<string | null> {
   const path = join(BUILD_DIR, program);
   if (existsSync(path)) return path;
   if (findOnPath('go') === null) return null;
@@ -83,15 +110,18 @@ async function builtReference(program: 'etcd' | 'etcdctl'): Promise<string | nul
   try {
     const server = 'go.etcd.io/etcd/server/v3';
     const ctl = 'go.etcd.io/etcd/etcdctl/v3';
+    const utl = 'go.etcd.io/etcd/etcdutl/v3';
     const env = { ...process.env, GOFLAGS: '-mod=mod -buildvcs=false', CGO_ENABLED: '0' };
     const options = { cwd: work, env, maxBuffer: 1 << 24 };
     await writeFile(join(work, 'go.mod'), 'module etcdreference\n\ngo 1.25\n');
     const at = `@v${REFERENCE_VERSION}`;
-    await run('go', ['get', `${server}${at}`, `${ctl}${at}`], options);
+    await run('go', ['get', `${server}${at}`, `${ctl}${at}`, `${utl}${at}`], options);
     await run('go', ['build', '-o', 'etcd', server], options);
     await run('go', ['build', '-o', 'etcdctl', ctl], options);
+    await run('go', ['build', '-o', 'etcdutl', utl], options);
     // Renamed one by one into place, so that an interrupted build is never taken for a whole one.
     await mkdir(BUILD_DIR, { recursive: true });
+    await rename(join(work, 'etcdutl'), join(BUILD_DIR, 'etcdutl'));
     await rename(join(work, 'etcdctl'), join(BUILD_DIR, 'etcdctl'));
     await rename(join(work, 'etcd'), join(BUILD_DIR, 'etcd'));
     return path;

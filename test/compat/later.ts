@@ -25,7 +25,6 @@ export const LATER: ReadonlySet<string> = new Set([
   'Cluster/MemberUpdate',
   'Maintenance/Downgrade',
   'Maintenance/MoveLeader',
-  'Maintenance/Snapshot',
 ]);
 
 /** The method that an etcdctl command calls, for the commands that call one of the list. */
@@ -47,7 +46,6 @@ const CTL_METHODS: Readonly<Record<string, string>> = {
   'role grant-permission': 'Auth/RoleGrantPermission',
   'role list': 'Auth/RoleList',
   'role revoke-permission': 'Auth/RoleRevokePermission',
-  'snapshot save': 'Maintenance/Snapshot',
   'user add': 'Auth/UserAdd',
   'user delete': 'Auth/UserDelete',
   'user get': 'Auth/UserGet',

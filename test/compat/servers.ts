@@ -10,6 +10,13 @@ import { httpRequest } from './http-client.ts';
 
 // Nothing listens on the advertised peer address: a lone member never dials itself.
 const ADVERTISED_PEER_URL = 'http://127.0.0.1:23801';
+/** Who the member is; the tools that restore a snapshot take the same. */
+export const MEMBER_FLAGS: readonly string[] = [
+  '--name=twin',
+  `--initial-advertise-peer-urls=${ADVERTISED_PEER_URL}`,
+  `--initial-cluster=twin=${ADVERTISED_PEER_URL}`,
+  '--initial-cluster-token=twin-token',
+];
 const ADVERTISED_CLIENT_URL = 'http://127.0.0.1:23790';
 const READY_MS_MAX = 30_000;
 const STOP_MS_MAX = 10_000;
@@ -19,6 +26,8 @@ export interface ServerOptions {
   readonly label: string;
   readonly command: readonly string[];
   readonly flags?: readonly string[];
+  /** Puts something into the data directory, which does not exist yet, before the first start. */
+  readonly prepare?: (dataDir: string) => Promise<void>;
   /** Advertise the real client address (member lists then differ between two servers). */
   readonly advertiseSelf?: boolean;
 }
@@ -41,14 +50,11 @@ export class Server {
     const advertised = options.advertiseSelf === true ? url : ADVERTISED_CLIENT_URL;
     this.#command = [
       ...options.command,
-      '--name=twin',
+      ...MEMBER_FLAGS,
       `--data-dir=${join(dir, 'data')}`,
       `--listen-client-urls=${url}`,
       `--advertise-client-urls=${advertised}`,
       `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
-      `--initial-advertise-peer-urls=${ADVERTISED_PEER_URL}`,
-      `--initial-cluster=twin=${ADVERTISED_PEER_URL}`,
-      '--initial-cluster-token=twin-token',
       '--initial-cluster-state=new',
       ...(options.flags ?? []),
     ];
@@ -58,6 +64,7 @@ export class Server {
     const dir = await mkdtemp(join(tmpdir(), 'etcd-compat-'));
     const server = new Server(options, [await freePort(), await freePort()], dir);
     try {
+      await options.prepare?.(join(dir, 'data'));
       await server.launch();
     } catch (error) {
       await server.close();

@@ -71,3 +71,15 @@ describe('level engine: a folder that it cannot open', () => {
     expect(error.message).toContain(path);
   });
 });
+
+it('reads little more than a scan asked for, however large the rows are', async () => {
+  const engine = await LevelEngine.open(newFolder());
+  const value = Buffer.alloc(100_000);
+  const rows = Array.from({ length: 60 }, (_, i) => ({ key: `k${10 + i}` as RowKey, value }));
+  await engine.write(rows);
+  const range = { from: 'k' as RowKey, to: 'l' as RowKey, limit: 1000, bytesMax: 300_000 };
+  const found = await engine.scan(range);
+  expect(found.length).toBeGreaterThanOrEqual(3);
+  expect(found.length).toBeLessThan(6);
+  await engine.close();
+});

@@ -59,6 +59,20 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
       expect(rows.map((row) => row.value.length)).toEqual([large.length, 1]);
     });
 
+    run('may stop a scan early for its bytes, never before the first row', async ({ engine }) => {
+      const rows = Array.from({ length: 50 }, (_, i) => put(`k${10 + i}`, Buffer.alloc(100_000)));
+      await engine.write(rows);
+      let seen = 0;
+      for (let from = ALL.from; ; ) {
+        const page = await engine.scan({ ...ALL, from, bytesMax: 300_000 });
+        const last = page.at(-1);
+        if (last === undefined) break;
+        seen += page.length;
+        from = `${last.key}\0` as RowKey;
+      }
+      expect(seen).toBe(rows.length);
+    });
+
     run('accepts values that are views into larger buffers', async ({ engine }) => {
       const whole = Buffer.from('0123456789');
       await engine.write([
