@@ -57,6 +57,14 @@ const DIFFERENCES: readonly Difference[] = [
       /required revision/.test(current.raw),
   },
   {
+    reason:
+      '3.4 looks for the key of a put in a transaction before its lease, 3.7 as in a plain put',
+    applies: ({ operation }, old, current) =>
+      operation.method === 'KV/Txn' &&
+      old.raw.includes('key not found') &&
+      current.raw.includes('lease not found'),
+  },
+  {
     reason: 'with both alarms raised, 3.4 looks at NOSPACE before CORRUPT',
     applies: (_prepared, old, current) =>
       old.raw.includes('space exceeded') && current.raw.includes('corrupt cluster'),
