@@ -4,6 +4,7 @@ import type { Options } from './config/options.ts';
 import { configFromOptions } from './config/options.ts';
 import { createLog, type LogLevel, silentLog } from './log.ts';
 import type { Registry } from './metrics/prom-registry.ts';
+import { systemClock } from './platform/clock.ts';
 import { type Member, type Services, startMember } from './server/member.ts';
 import { hexId } from './types.ts';
 
@@ -53,7 +54,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
       onFatal ??
       ((error) => {
         // Outside of any call of ours that might be in the way: this ends the process.
-        setImmediate(() => {
+        systemClock.defer(() => {
           throw error;
         });
       }),

@@ -1,6 +1,6 @@
 /**
- * Who waits until entries are applied here. etcd bounds that wait by a second: a leader that lags so
- * far behind its own log does not answer about leases.
+ * Who waits until entries are applied here. etcd bounds that wait by a second: a leader that lags
+ * so far behind its own log does not answer about leases.
  */
 
 import { type EtcdError, errors } from '../errors.ts';

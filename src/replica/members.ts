@@ -113,7 +113,8 @@ export class Members {
       limit: limits.membersMax,
     })) {
       const id = BigInt(`0x${keyInBucket(row.key)}`) as MemberId;
-      members.#members.set(id, parseMember(Buffer.from(row.value).toString('utf8'), id));
+      const { isPromote: _, ...member } = parseMember(Buffer.from(row.value).toString('utf8'), id);
+      members.#members.set(id, member);
     }
     for (const row of await rows.scan({
       ...bucketRange(buckets.membersRemoved),

@@ -7,9 +7,9 @@
  * later, in one synced batch with the applied index, and only then is the WAL released. So recovery
  * has one case: replay what lies between the engine's applied index and the WAL's commit.
  *
- * An error of the disk or a failed assertion ends the member through `onFatal`: from then on nothing
- * is acknowledged, and whoever waits is told that the server stopped, so that the outcome is unknown.
- * It knows nothing of transports, and of time only what ticks tell it.
+ * An error of the disk or a failed assertion ends the member through `onFatal`: from then on
+ * nothing is acknowledged, and whoever waits is told that the server stopped, so that the outcome
+ * is unknown. It knows nothing of transports, and of time only what ticks tell it.
  */
 
 import { AlarmAction, AlarmType, encodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';

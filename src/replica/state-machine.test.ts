@@ -91,7 +91,8 @@ function pair(kv: EncodedKeyValue | null | undefined): string {
     must(kv, 'a pair'),
   );
   const text = Buffer.from(value).toString();
-  return `${key}=${text} ${createRevision}/${modRevision}/${version}${lease === 0n ? '' : ` ${lease}`}`;
+  const attached = lease === 0n ? '' : ` ${lease}`;
+  return `${key}=${text} ${createRevision}/${modRevision}/${version}${attached}`;
 }
 
 const current = (key: string): string | null => {

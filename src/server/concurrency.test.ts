@@ -276,6 +276,7 @@ describe('observing', () => {
   function observe() {
     const stream = services.open('Observe', encodeLeaderRequest, decodeLeaderResponse);
     stream.input.message({ name: k('e') });
+    stream.input.halfClose();
     return stream;
   }
 

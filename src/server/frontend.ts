@@ -100,8 +100,8 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
       const metricsHttp = createHttp(http, 'metrics');
       const membersHttp = peerHttp(served.replica);
       https.push(clientHttp, metricsHttp, membersHttp);
-      // Node's server keeps account of its connections, and of their timeouts, once it listens; ours
-      // get their connections from elsewhere.
+      // Node's server keeps account of its connections, and of their timeouts, once it listens;
+      // ours get their connections from elsewhere.
       for (const server of https) server.emit('listening');
       const onHttp2 = http2Handler(config, { served, gate, connections });
       const split = httpOnly.length > 0;

@@ -238,6 +238,7 @@ describe('range streams', () => {
     stream = services.open('RangeStream', encodeRangeRequest, decodeRangeStreamResponse);
     stream.output.bufferedBytes = limits.streamBufferedBytesMax + 1;
     stream.input.message(rangeOf('k', all));
+    stream.input.halfClose();
     await services.clock.settle();
     expect(stream.output.take()).toHaveLength(1);
     stream.output.drain();
@@ -251,6 +252,7 @@ describe('range streams', () => {
     stream = services.open('RangeStream', encodeRangeRequest, decodeRangeStreamResponse);
     stream.output.bufferedBytes = limits.streamBufferedBytesMax + 1;
     stream.input.message(rangeOf('k', all));
+    stream.input.halfClose();
     await services.clock.settle();
     stream.caller.cancel();
     await services.clock.settle();
@@ -274,6 +276,7 @@ describe('range streams', () => {
     };
     stream = services.open('RangeStream', encodeRangeRequest, decodeRangeStreamResponse);
     stream.input.message(rangeOf('k', all));
+    stream.input.halfClose();
     await services.clock.settle();
     expect(services.member.fatal).toEqual([bug]);
   });

@@ -311,7 +311,7 @@ describe('progress on request', () => {
     expect(taken()).toEqual([{ watchId: -1, revision: 2 }]);
   });
 
-  it('is not told while a watch lags, begins in the future or was ended by compaction', async () => {
+  it('is not told while a watch lags, begins in the future or is compacted away', async () => {
     for (const value of ['1', '2', '3']) await put('a', value);
     create('a', { startRevision: 2 });
     askProgress();

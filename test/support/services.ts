@@ -1,7 +1,7 @@
 /** The services of a lone member, called as transports call them, without a network. */
 
 import { must } from '../../src/assert.ts';
-import type { ResponseHeader, WatchRequest } from '../../src/codec/gen/etcdserverpb.ts';
+import type { ResponseHeader } from '../../src/codec/gen/etcdserverpb.ts';
 import { decode, encode, type Reader, type Writer } from '../../src/codec/wire.ts';
 import type { EtcdError } from '../../src/errors.ts';
 import type { Stop } from '../../src/ports.ts';
@@ -146,26 +146,19 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
     ...electionMethods(concurrency),
   ];
 
-  function method(name: string): Method {
-    return must(
+  const run = <T>(promise: T | Promise<T>): Promise<T> =>
+    member.whileRunning(Promise.resolve(promise));
+  const parts = { member, replica, store, hub, clock, size, space, kv, lease, watch, yields };
+  return { ...parts, ...callsOf(methods), run };
+}
+
+function callsOf(methods: readonly Method[]) {
+  const method = (name: string): Method =>
+    must(
       methods.find((candidate) => candidate.name === name),
       'a method of this name',
     );
-  }
-
   return {
-    member,
-    replica,
-    store,
-    hub,
-    clock,
-    size,
-    space,
-    kv,
-    lease,
-    watch,
-    yields,
-
     /** Opens a stream; requests are encoded as a client would do it. */
     open<Req, Res>(
       name: string,
@@ -202,10 +195,7 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
       if (unary.kind !== 'unary') throw new Error(`${name} is a stream`);
       return decode(shape.decode, await unary.call(encode(shape.encode, request), caller));
     },
-
-    run: <T>(promise: T | Promise<T>): Promise<T> => member.whileRunning(Promise.resolve(promise)),
   };
 }
 
 export type Services = Awaited<ReturnType<typeof startServices>>;
-export type { WatchRequest };
