@@ -22,11 +22,6 @@ export interface GrpcDeps {
   readonly onFatal: (error: unknown) => void;
 }
 
-const NO_REQUEST = new EtcdError(
-  Code.INTERNAL,
-  'cardinality violation: received no request message from non-client-streaming RPC',
-);
-
 export function createGrpc(deps: GrpcDeps): (call: GrpcCall) => void {
   return (call) => {
     const method = deps.methods.get(call.path);
@@ -123,21 +118,18 @@ function serveStream(deps: GrpcDeps, method: StreamMethod, call: GrpcCall): void
     close(Code.CANCELED);
   };
   call.onDrain = () => output.drained();
-  let asked = false;
   call.onMessage = (request) => {
     deps.observer.received(method, request.length);
-    // etcd: like that of a unary call, a second request is not looked at.
-    if (over || (asked && method.kind === 'server-stream')) return;
-    asked = true;
-    guard(() => input?.message(request));
+    if (!over) guard(() => input?.message(request));
   };
   call.onHalfClose = () => {
-    if (over) return;
-    if (!asked && method.kind === 'server-stream') output.end(NO_REQUEST);
-    else guard(() => input?.halfClose());
+    if (!over) guard(() => input?.halfClose());
   };
   guard(() => {
-    input = deps.gate.stream(method, caller, output);
+    const opened = deps.gate.stream(method, caller, output);
+    // The method may have ended the stream at once.
+    if (over) opened.close();
+    else input = opened;
   });
 }
 

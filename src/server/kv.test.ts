@@ -247,6 +247,19 @@ describe('range streams', () => {
     expect(stream.output.ended).toBeNull();
   });
 
+  it('begin when the client has ended its side, and take one request', async () => {
+    await fill(1);
+    const open = () => services.open('RangeStream', encodeRangeRequest, decodeRangeStreamResponse);
+    stream = open();
+    stream.input.message(rangeOf('k', all));
+    await services.clock.settle();
+    expect(stream.output.take()).toEqual([]);
+    const several = /^cardinality violation: received multiple request messages/;
+    expect(() => stream.input.message(rangeOf('k', all))).toThrow(several);
+    const none = /^cardinality violation: received no request message/;
+    expect(() => open().input.halfClose()).toThrow(none);
+  });
+
   it('end with a client that goes away while they wait', async () => {
     await fill(50);
     stream = services.open('RangeStream', encodeRangeRequest, decodeRangeStreamResponse);

@@ -76,7 +76,19 @@ export function unary<Req, Res>(
   };
 }
 
-/** One request, many responses. */
+const noRequest = new EtcdError(
+  Code.INTERNAL,
+  'cardinality violation: received no request message from non-client-streaming RPC',
+);
+const severalRequests = new EtcdError(
+  Code.INTERNAL,
+  'cardinality violation: received multiple request messages for non-client-streaming RPC',
+);
+
+/**
+ * One request, many responses. etcd: the method runs once the caller has ended its side, since only
+ * then is it certain that there is no second request.
+ */
 export function serverStream<Req, Res>(
   service: string,
   name: string,
@@ -88,10 +100,17 @@ export function serverStream<Req, Res>(
     service,
     name,
     open(caller, output) {
+      let asked: { readonly request: Req } | null = null;
       return {
-        message: (request) =>
-          handle(decode(shape.decode, request), caller, encoded(output, shape.encode)),
-        halfClose() {},
+        message(bytes) {
+          const request = decode(shape.decode, bytes);
+          if (asked !== null) throw severalRequests;
+          asked = { request };
+        },
+        halfClose() {
+          if (asked === null) throw noRequest;
+          handle(asked.request, caller, encoded(output, shape.encode));
+        },
         close() {},
       };
     },

@@ -144,6 +144,11 @@ const HEADERS: readonly Fault[] = [
     answer: '200 4 context deadline exceeded',
   },
   {
+    name: 'timeout of a nanosecond',
+    headers: { 'grpc-timeout': '1n' },
+    answer: '200 4 context deadline exceeded',
+  },
+  {
     name: 'bad binary metadata',
     headers: { 'x-bin': '***' },
     answer:
@@ -197,6 +202,15 @@ const STREAMS: readonly Fault[] = [
     path: '/etcdserverpb.Maintenance/Snapshot',
     body: frameOf('ff'),
     answer: UNPARSABLE_STREAM,
+  },
+  {
+    name: 'range stream with two requests',
+    path: '/etcdserverpb.KV/RangeStream',
+    body: Buffer.concat([GOOD, GOOD]),
+    end: true,
+    answer:
+      '200 13 cardinality violation: ' +
+      'received multiple request messages for non-client-streaming RPC',
   },
   {
     name: 'range stream without a request',

@@ -172,7 +172,7 @@ function judge(draft: Draft): RequestHead {
     const text = `Received a HEADERS frame with :method ${quote(method)} which should be POST`;
     return refused(405, Code.INTERNAL, text);
   }
-  if (draft.timeoutMs === 0) {
+  if (draft.timeoutMs !== null && draft.timeoutMs < PASSED_TIMEOUT_MS) {
     return refused(200, Code.DEADLINE_EXCEEDED, 'context deadline exceeded');
   }
   if (!(encoding === '' || encoding === 'identity' || encoding === 'gzip')) {
@@ -201,6 +201,8 @@ const TIMEOUT_UNITS: Readonly<Record<string, number>> = {
   u: 1e-3,
   n: 1e-6,
 };
+/** etcd: a shorter deadline has passed before the call reaches its method. */
+const PASSED_TIMEOUT_MS = 0.01;
 /** Eight digits and the unit. */
 const TIMEOUT_LENGTH_MAX = 9;
 
