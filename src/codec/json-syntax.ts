@@ -1,6 +1,6 @@
 /**
- * What Go's encoding/json says of malformed JSON. etcd's gateway cuts each value out of the body with
- * that package before protojson sees it, so a client hears its texts first.
+ * What Go's encoding/json says of malformed JSON. etcd's gateway cuts each value out of the body
+ * with that package before protojson sees it, so a client hears its texts first.
  *
  * It runs only for input that was refused already; it knows no schema and decodes nothing.
  */
@@ -11,8 +11,8 @@ const DEPTH_MAX = 10_000;
 const EOF = 'unexpected EOF';
 
 /**
- * The first fault of the first JSON value in `text`, which holds one character per byte; `null` when
- * the value is well-formed or there is none. What follows the value is not looked at.
+ * The first fault of the first JSON value in `text`, which holds one character per byte; `null`
+ * when the value is well-formed or there is none. What follows the value is not looked at.
  */
 export function jsonSyntaxError(text: string): string | null {
   const check = new SyntaxCheck(text);

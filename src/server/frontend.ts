@@ -9,7 +9,7 @@ import type { Log } from '../log.ts';
 import { memberJson } from '../replica/members.ts';
 import type { Replica } from '../replica/replica.ts';
 import { hexId } from '../types.ts';
-import { createGateway } from './gateway.ts';
+import { createGateway, type Gateway } from './gateway.ts';
 import { createGrpc } from './grpc.ts';
 import { serveHttp2 } from './h2/connection.ts';
 import type { Http2Connection } from './h2/options.ts';
@@ -88,6 +88,7 @@ interface Opened {
 function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: Opened): Frontend {
   const connections = new Set<Http2Connection>();
   const https: HttpServer[] = [];
+  let gateway: Gateway | null = null;
   let gate: RpcGate | null = null;
   let end: Ending | null = null;
   return {
@@ -96,6 +97,7 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
     serve(served) {
       gate = createRpcGate(served.replica, effective(config));
       const http = httpDeps(config, served, gate);
+      gateway = http.gateway;
       const clientHttp = createHttp(http, 'client');
       const metricsHttp = createHttp(http, 'metrics');
       const membersHttp = peerHttp(served.replica);
@@ -121,6 +123,7 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
     tick(nowMs) {
       for (const connection of connections) connection.tick(nowMs);
       gate?.tick();
+      gateway?.tick(nowMs);
       if (end === null) return;
       // Requests that were under way have left their connections idle meanwhile.
       for (const http of https) http.closeIdleConnections();
@@ -198,6 +201,7 @@ function httpDeps(config: Settings, served: Served, gate: RpcGate): HttpDeps {
     methods: byPath(served.methods),
     gate,
     requestBytesMax: config.maxRequestBytes,
+    monotonic: served.monotonic,
     onFatal,
   });
   return {

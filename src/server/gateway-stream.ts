@@ -1,6 +1,6 @@
 /**
- * Streams over the JSON gateway: requests are the JSON values of the body, and every answer is a line
- * of its own, in a chunk of its own.
+ * Streams over the JSON gateway: requests are the JSON values of the body, and every answer is a
+ * line of its own, in a chunk of its own.
  */
 
 import { jsonFromWire } from '../codec/json.ts';
@@ -11,13 +11,15 @@ import { type EtcdError, errors } from '../errors.ts';
 import { httpStatus, streamErrorBody, toldError } from './gateway-errors.ts';
 import { requestFromJson, textBytesMax } from './gateway-request.ts';
 import { HttpCaller } from './http-caller.ts';
-import { answerError, type Exchange, expireIn, JSON_TYPE, readBody } from './http-exchange.ts';
+import type { Deadlines } from './http-deadlines.ts';
+import { answerError, type Exchange, JSON_TYPE, readBody } from './http-exchange.ts';
 import type { Caller, Input, Output, StreamMethod } from './rpc.ts';
 import type { RpcGate } from './rpc-gate.ts';
 
 export interface StreamDeps {
   readonly gate: RpcGate;
   readonly requestBytesMax: number;
+  readonly deadlines: Deadlines;
   /** Hears of exceptions that are no answers; ends the member. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -46,7 +48,7 @@ export function answerServerStream(
     try {
       const message = requestFromJson(deps, schema, body);
       const stream = new JsonStream(deps, schema, method, caller, httpLines(exchange));
-      if (timeoutMs !== null) expireIn(timeoutMs, exchange, () => stream.expire());
+      deps.deadlines.add(timeoutMs, exchange.response, () => stream.expire());
       stream.message(message);
       stream.halfClose();
     } catch (error) {
@@ -67,7 +69,7 @@ export function answerBidi(
   const { request } = exchange;
   const caller = new HttpCaller(request);
   const stream = new JsonStream(deps, schema, method, caller, httpLines(exchange));
-  if (timeoutMs !== null) expireIn(timeoutMs, exchange, () => stream.expire());
+  deps.deadlines.add(timeoutMs, exchange.response, () => stream.expire());
   const requests = new JsonRequests(deps, schema, stream);
   request.setEncoding('utf8');
   request.on('data', (chunk: string) => requests.push(chunk));

@@ -14,7 +14,7 @@ import {
 } from '../codec/gen/etcdserverpb.ts';
 import { errors } from '../errors.ts';
 import { type ClusterId, keyFromText, type MemberId } from '../types.ts';
-import { createGateway } from './gateway.ts';
+import { createGateway, type Gateway } from './gateway.ts';
 import { createHttp } from './http.ts';
 import { bidi, type Caller, type Method, type Output, serverStream, unary } from './rpc.ts';
 import { createRpcGate } from './rpc-gate.ts';
@@ -44,6 +44,8 @@ let fatal: unknown[];
 let streams: SeenStream[];
 let callers: Caller[];
 let leader: MemberId | null;
+let gateway: Gateway;
+let nowMs: number;
 /** Called by the hanging method once it runs. */
 let onHang: () => void;
 
@@ -115,10 +117,12 @@ beforeEach(async () => {
       return leader;
     },
   });
-  const gateway = createGateway({
+  nowMs = 1000;
+  gateway = createGateway({
     methods: new Map(methods.map((method) => [`/${method.service}/${method.name}`, method])),
     gate,
     requestBytesMax: REQUEST_BYTES_MAX,
+    monotonic: () => nowMs,
     onFatal,
   });
   server = createHttp(
@@ -310,7 +314,12 @@ describe('a unary call', () => {
   });
 
   it('ends at its deadline', async () => {
-    const answer = await post('/v3/kv/put', '{"key":"aGFuZw=="}', { 'grpc-timeout': '20m' });
+    const answered = post('/v3/kv/put', '{"key":"aGFuZw=="}', { 'grpc-timeout': '20m' });
+    await until(() => callers.length === 1);
+    gateway.tick(nowMs + 19);
+    expect(callers[0]?.cancelled).toBe(false);
+    gateway.tick(nowMs + 20);
+    const answer = await answered;
     expect(answer.status).toBe(504);
     expect(JSON.parse(answer.body)).toMatchObject({
       code: 4,
@@ -419,7 +428,10 @@ describe('a stream of requests and answers', () => {
   });
 
   it('ends at its deadline', async () => {
-    const answer = await post('/v3/watch', CREATE, { 'grpc-timeout': '20m' });
+    const answered = post('/v3/watch', CREATE, { 'grpc-timeout': '20m' });
+    await until(() => streams[0]?.halfClosed === true);
+    gateway.tick(nowMs + 20);
+    const answer = await answered;
     expect(answer.status).toBe(504);
     expect(answer.body).toContain('context deadline exceeded');
     expect(stream().closed).toBe(1);
@@ -440,7 +452,8 @@ describe('a stream of requests and answers', () => {
 
 describe('an upgrade', () => {
   const upgrade = (method: string, path: string, to: string, more: string): string =>
-    `${method} ${path} HTTP/1.1\r\n${HEAD}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${to}\r\n${more}`;
+    `${method} ${path} HTTP/1.1\r\n${HEAD}Connection: Upgrade, HTTP2-Settings\r\n` +
+    `Upgrade: ${to}\r\n${more}`;
   const KEY = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
 
   it('that is not taken leaves the request as it is', async () => {

@@ -19,11 +19,13 @@ import {
   type StreamDeps,
 } from './gateway-stream.ts';
 import { grpcTimeoutMs, HttpCaller } from './http-caller.ts';
-import { answerError, answerJson, type Exchange, expireIn, readBody } from './http-exchange.ts';
+import { Deadlines } from './http-deadlines.ts';
+import { answerError, answerJson, type Exchange, readBody } from './http-exchange.ts';
 import type { Caller, Method, UnaryMethod } from './rpc.ts';
 
-export interface GatewayDeps extends StreamDeps {
+export interface GatewayDeps extends Omit<StreamDeps, 'deadlines'> {
   readonly methods: ReadonlyMap<string, Method>;
+  readonly monotonic: () => number;
 }
 
 interface Route {
@@ -39,9 +41,13 @@ export interface Gateway {
   canOpen(path: string): boolean;
   /** Bytes that the text of one request may have. */
   readonly textBytesMax: number;
+  /** Called often with the monotonic time; ends the calls whose deadline has passed. */
+  tick(nowMs: number): void;
 }
 
-export function createGateway(deps: GatewayDeps): Gateway {
+export function createGateway(given: GatewayDeps): Gateway {
+  const deadlines = new Deadlines(given.monotonic);
+  const deps = { ...given, deadlines };
   const routes = new Map<string, Route>();
   for (const schema of methodSchemas) {
     const method = deps.methods.get(`/${schema.service}/${schema.name}`);
@@ -50,6 +56,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   }
   return {
     textBytesMax: textBytesMax(deps.requestBytesMax),
+    tick: (nowMs) => deadlines.tick(nowMs),
     canOpen: (path) => routes.get(path)?.method.kind === 'bidi',
     open(path, caller, sink) {
       const route = routes.get(path);
@@ -81,7 +88,7 @@ const NOT_FOUND = new EtcdError(Code.NOT_FOUND, 'Not Found');
 const METHOD_NOT_ALLOWED = new EtcdError(Code.UNIMPLEMENTED, 'Method Not Allowed');
 
 function answerUnary(
-  deps: GatewayDeps,
+  deps: StreamDeps,
   schema: MethodSchema,
   method: UnaryMethod,
   exchange: Exchange,
@@ -100,12 +107,10 @@ function answerUnary(
       deps.onFatal(error);
     }
   };
-  if (timeoutMs !== null) {
-    expireIn(timeoutMs, exchange, () => {
-      answerError(exchange, errors.deadlineExceeded);
-      caller.cancel();
-    });
-  }
+  deps.deadlines.add(timeoutMs, exchange.response, () => {
+    answerError(exchange, errors.deadlineExceeded);
+    caller.cancel();
+  });
   readBody(deps.requestBytesMax, exchange.request, (body) => {
     if (caller.cancelled) return;
     try {

@@ -10,8 +10,8 @@ const GATEWAY_PREFIX = 'grpcgateway-';
 export type RequestHead = Pick<IncomingMessage, 'headers' | 'headersDistinct' | 'socket'>;
 
 /**
- * etcd: `Authorization` keeps its name, `Grpc-Metadata-X` becomes `x`, and what browsers and clients
- * send on their own gets the prefix `grpcgateway-`.
+ * etcd: `Authorization` keeps its name, `Grpc-Metadata-X` becomes `x`, and what browsers and
+ * clients send on their own gets the prefix `grpcgateway-`.
  *
  * The connection tells when the caller is gone: of two requests that were sent at once, the second
  * has a response without a socket, which hears nothing.
@@ -90,9 +90,6 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   u: 1e-3,
   n: 1e-6,
 };
-/** What a timer can wait; a longer call has no deadline. */
-const TIMEOUT_MS_MAX = 2 ** 31 - 1;
-
 /** From `Grpc-Timeout`; 0 and none at all mean that there is no deadline. */
 export function grpcTimeoutMs({ headers }: IncomingMessage): number | null | EtcdError {
   const text = headers['grpc-timeout'];
@@ -103,5 +100,5 @@ export function grpcTimeoutMs({ headers }: IncomingMessage): number | null | Etc
     return new EtcdError(Code.INVALID_ARGUMENT, `invalid grpc-timeout: ${String(text)}`);
   }
   const ms = Number(match[1]) * unit;
-  return ms === 0 || ms > TIMEOUT_MS_MAX ? null : ms;
+  return ms === 0 ? null : ms;
 }

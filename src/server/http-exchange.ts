@@ -1,4 +1,4 @@
-/** One exchange of the JSON gateway: the body in, a JSON answer or an error out, within its time. */
+/** One exchange of the JSON gateway: the body in, a JSON answer or an error out. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Code, type EtcdError } from '../errors.ts';
@@ -14,19 +14,6 @@ export interface Exchange {
   readonly response: ServerResponse;
   /** Headers of every answer, as names and values in turn. */
   readonly common: readonly string[];
-}
-
-/** One timer per call is dear, but few clients of the gateway set a deadline. */
-export function expireIn(ms: number, { response }: Exchange, expire: () => void): void {
-  if (ms < 1) {
-    // Nobody is that fast, and etcd does not even try.
-    expire();
-    return;
-  }
-  const timer = setTimeout(() => {
-    if (!response.writableEnded && !response.destroyed) expire();
-  }, ms);
-  response.once('close', () => clearTimeout(timer));
 }
 
 export function answerJson({ response, common }: Exchange, text: string): void {

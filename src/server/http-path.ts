@@ -1,4 +1,4 @@
-/** The path of a request as Go's ServeMux reads it: decoded, and sent elsewhere unless it is clean. */
+/** The path of a request as Go's ServeMux reads it: decoded, and redirected unless it is clean. */
 
 export type RequestPath =
   | { readonly kind: 'path'; readonly path: string }

@@ -102,8 +102,8 @@ function replay(server: Server, request: IncomingMessage, socket: Duplex, head: 
 }
 
 const HOST_REFUSED =
-  'invalid Host header: this request is refused to protect against DNS rebinding (CVE-2018-5702); ' +
-  'see --host-whitelist\n';
+  'invalid Host header: this request is refused to protect against DNS rebinding ' +
+  '(CVE-2018-5702); see --host-whitelist\n';
 
 function isAny(list: readonly string[]): boolean {
   return list.length === 0 || list.includes('*');

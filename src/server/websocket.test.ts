@@ -96,7 +96,8 @@ describe('a stream over WebSocket', () => {
     await client.until(() => client.received.includes('\r\n\r\n'));
     expect(client.received.toString()).toBe(
       'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-        'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: Bearer\r\n\r\n',
+        'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n' +
+        'Sec-WebSocket-Protocol: Bearer\r\n\r\n',
     );
     expect(token).toBe('Bearer abc');
     client.socket.destroy();

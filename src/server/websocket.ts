@@ -125,7 +125,7 @@ function frame(opcode: number, payload: Buffer): Buffer {
   return bytes;
 }
 
-/** Whole messages out of chunks. What is not complete is at most one message of the largest size. */
+/** Whole messages out of chunks. What waits for its end is at most one message of full size. */
 class FrameReader {
   readonly #bytesMax: number;
   readonly #onMessage: (opcode: number, payload: Buffer) => void;
