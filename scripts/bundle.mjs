@@ -1,0 +1,17 @@
+// Puts the program into one file: loading some 180 small modules takes longer than everything else
+// that a start does. The embedding API stays as modules, with its types beside it.
+
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
+
+const dist = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist');
+
+const bundle = await rolldown({
+  input: join(dist, 'etcd.js'),
+  platform: 'node',
+  // What is installed beside us is loaded from there.
+  external: ['classic-level', 'prom-client', 'yaml'],
+});
+await bundle.write({ dir: dist, format: 'esm', sourcemap: true, chunkFileNames: 'etcd-[name].js' });
+await bundle.close();
