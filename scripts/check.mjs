@@ -1,5 +1,5 @@
-// The fast checks, side by side: format and lint, types, the rules of the house. Prints what each has
-// to say once it is through, and fails when one of them does.
+// The fast checks, side by side: format and lint, types, the rules of the house. Prints what each
+// has to say once it is through, and fails when one of them does.
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';

@@ -8,8 +8,8 @@ import type { LogNote } from './config/note.ts';
 import { createLog, type Log } from './log.ts';
 import { startMember } from './server/member.ts';
 
-// Left alone, V8 lets a large heap grow to several times its size before it collects: with a million keys that is
-// hundreds of megabytes of garbage in the resident size.
+// Left alone, V8 lets a large heap grow to several times its size before it collects: with a
+// million keys that is hundreds of megabytes of garbage in the resident size.
 setFlagsFromString('--heap-growing-percent=90');
 
 async function main(): Promise<void> {
