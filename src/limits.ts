@@ -88,7 +88,7 @@ export const limits = {
   /** Snapshots sent to clients at once. */
   snapshotsMax: 4,
   /** Bytes of rows that a snapshot takes from the engine, and turns into pages, in one step. */
-  snapshotSliceBytes: 256 * KIB,
+  snapshotSliceBytes: 64 * KIB,
   /** Bytes of a snapshot that wait for the network before it holds back. */
   snapshotBufferedBytesMax: 1 * MIB,
   /** Members, present and removed, that are read back at start. */
