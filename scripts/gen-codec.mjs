@@ -189,7 +189,7 @@ function decoderOf(message) {
   if (fields.length === 0)
     return [
       `export function decode${name}(r: Reader): ${name} {`,
-      '  while (!r.done) r.skip(r.tag());',
+      '  while (!r.done) r.discard(r.tag());',
       '  return {};',
       '}',
     ].join('\n');
@@ -246,7 +246,7 @@ function decoderOf(message) {
       );
     }
   }
-  out.push('      default:', '        r.skip(tag);', '    }', '  }');
+  out.push('      default:', '        r.discard(tag);', '    }', '  }');
   out.push(`  return { ${result.join(', ')} };`, '}');
   return out.join('\n');
 }

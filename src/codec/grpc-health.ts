@@ -24,14 +24,14 @@ export function decodeHealthCheckRequest(r: Reader): HealthCheckRequest {
   while (!r.done) {
     const tag = r.tag();
     if (tag === 10) service = r.string();
-    else r.skip(tag);
+    else r.discard(tag);
   }
   return { service };
 }
 
 /** HealthListRequest has no fields. */
 export function decodeHealthListRequest(r: Reader): null {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return null;
 }
 

@@ -88,7 +88,7 @@ function printMessage(plan: MessagePlan, r: Reader): string {
     const tag = r.tag();
     const field = plan.byNumber.get(tag >>> 3);
     if (field === undefined) {
-      r.skip(tag);
+      r.discard(tag);
     } else if (tag === field.tag) {
       const value = printValue(field, r);
       if (field.repeated) append(values, field, value);
@@ -99,7 +99,7 @@ function printMessage(plan: MessagePlan, r: Reader): string {
       r.leave(outer);
     } else {
       // A field of another wire type is an unknown field.
-      r.skip(tag);
+      r.discard(tag);
     }
   }
   let text = '{';

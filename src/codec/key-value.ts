@@ -140,13 +140,13 @@ function readKeyValue(reader: Reader, wantValue: boolean): KeyValue {
         break;
       case TAG_VALUE:
         if (wantValue) value = reader.bytes();
-        else reader.skip(tag);
+        else reader.discard(tag);
         break;
       case TAG_LEASE:
         lease = reader.int64Exact() as LeaseId;
         break;
       default:
-        reader.skip(tag);
+        reader.discard(tag);
     }
   }
   return { key, createRevision, modRevision, version, value, lease };
@@ -192,7 +192,7 @@ function find<T>(
     while (!reader.done) {
       const tag = reader.tag();
       if (tag === wanted) return read(reader);
-      reader.skip(tag);
+      reader.discard(tag);
     }
     return absent;
   }, encoded);

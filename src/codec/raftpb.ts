@@ -147,7 +147,7 @@ export function readEntry(r: Reader): Entry {
     else if (tag === 0x10) term = r.uint64();
     else if (tag === 0x18) index = r.uint64();
     else if (tag === 0x22) data = r.bytes();
-    else r.skip(tag);
+    else r.discard(tag);
   }
   return { type: named(ENTRY_TYPES, type, 'entry type'), term, index, data };
 }
@@ -217,7 +217,7 @@ function readHardState(r: Reader): HardState {
     if (tag === 0x08) term = r.uint64();
     else if (tag === 0x10) vote = r.uint64Exact();
     else if (tag === 0x18) commit = r.uint64();
-    else r.skip(tag);
+    else r.discard(tag);
   }
   return { term, vote: optionalId(vote), commit };
 }
@@ -248,7 +248,7 @@ export function readConfState(r: Reader): ConfState {
     if (tag === 0x28) autoLeave = r.bool();
     else if (list !== undefined && (tag & 7) === 0) list.push(r.uint64Exact() as MemberId);
     else if (list !== undefined && (tag & 7) === 2) readPackedIds(r, list);
-    else r.skip(tag);
+    else r.discard(tag);
   }
   const [voters, learners, votersOutgoing, learnersNext] = lists;
   return { voters, learners, votersOutgoing, learnersNext, autoLeave };
@@ -282,7 +282,7 @@ export function decodeConfChange(bytes: Uint8Array): ConfChange {
     else if (tag === 0x10) type = r.int32();
     else if (tag === 0x18) nodeId = r.uint64Exact();
     else if (tag === 0x22) context = r.bytes();
-    else r.skip(tag);
+    else r.discard(tag);
   }
   const name = named(CONF_CHANGE_TYPES, type, 'conf change type');
   return { id, type: name, nodeId: optionalId(nodeId), context };
@@ -302,7 +302,7 @@ function readConfChangeSingle(r: Reader): ConfChangeSingle {
     const tag = r.tag();
     if (tag === 0x08) type = r.int32();
     else if (tag === 0x10) nodeId = r.uint64Exact();
-    else r.skip(tag);
+    else r.discard(tag);
   }
   return { type: named(CONF_CHANGE_TYPES, type, 'conf change type'), nodeId: nodeId as MemberId };
 }
@@ -326,7 +326,7 @@ export function decodeConfChangeV2(bytes: Uint8Array): ConfChangeV2 {
     if (tag === 0x08) transition = r.int32();
     else if (tag === 0x12) changes.push(readNested(r, readConfChangeSingle));
     else if (tag === 0x1a) context = r.bytes();
-    else r.skip(tag);
+    else r.discard(tag);
   }
   return { transition: named(TRANSITIONS, transition, 'transition'), changes, context };
 }
@@ -357,7 +357,7 @@ function readSnapshot(r: Reader): Snapshot {
     const tag = r.tag();
     if (tag === 0x0a) data = r.bytes();
     else if (tag === 0x12) metadata = readNested(r, readSnapshotMetadata);
-    else r.skip(tag);
+    else r.discard(tag);
   }
   return { metadata, data };
 }
@@ -371,7 +371,7 @@ function readSnapshotMetadata(r: Reader): SnapshotMetadata {
     if (tag === 0x0a) confState = readNested(r, readConfState);
     else if (tag === 0x10) index = r.uint64();
     else if (tag === 0x18) term = r.uint64();
-    else r.skip(tag);
+    else r.discard(tag);
   }
   return { index, term, confState };
 }
@@ -473,7 +473,7 @@ function readMessageField(r: Reader, fields: Fields, entries: Entry[]): void {
   else if (tag === 0x50) fields.reject = r.bool();
   else if (tag === 0x58) fields.rejectHint = r.uint64();
   else if (tag === 0x62) fields.context = r.bytes();
-  else r.skip(tag);
+  else r.discard(tag);
 }
 
 function messageOf(type: MessageType, fields: Fields): Message {

@@ -30,7 +30,7 @@ export function decodeWalMetadata(bytes: Uint8Array): WalMetadata {
     const tag = r.tag();
     if (tag === 0x08) memberId = r.uint64Exact();
     else if (tag === 0x10) clusterId = r.uint64Exact();
-    else r.skip(tag);
+    else r.discard(tag);
   }
   return { memberId: memberId as MemberId, clusterId: clusterId as ClusterId };
 }
@@ -64,7 +64,7 @@ export function decodeWalSnapshot(bytes: Uint8Array): SnapshotMetadata {
       const outer = r.enter();
       confState = readConfState(r);
       r.leave(outer);
-    } else r.skip(tag);
+    } else r.discard(tag);
   }
   return { index, term, confState };
 }

@@ -164,7 +164,7 @@ export class Reader {
     }
   }
 
-  skip(tag: number): void {
+  discard(tag: number): void {
     switch (tag & 7) {
       case 0:
         this.#varint();
@@ -194,7 +194,7 @@ export class Reader {
       const tag = this.tag();
       const type = tag & 7;
       if (type === 3) open.push(tag >>> 3);
-      else if (type !== 4) this.skip(tag);
+      else if (type !== 4) this.discard(tag);
       else if (open.pop() !== tag >>> 3) throw new DecodeError(INVALID);
     }
   }

@@ -87,7 +87,7 @@ function eventText(bytes: Uint8Array): string {
     if (tag === 8) text = reader.int32() === 1 ? '-' : '+';
     else if (tag === 18) text += pairText(reader.bytes());
     else if (tag === 26) text += `(${pairText(reader.bytes())})`;
-    else reader.skip(tag);
+    else reader.discard(tag);
   }
   return text;
 }

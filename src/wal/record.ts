@@ -212,7 +212,7 @@ export function decodeRecord(bytes: Uint8Array): WalRecord {
     if (tag === 0x08) type = r.uint64();
     else if (tag === 0x10) crc = r.uint32();
     else if (tag === 0x1a) data = r.bytes();
-    else r.skip(tag);
+    else r.discard(tag);
   }
   return { type, crc, data };
 }

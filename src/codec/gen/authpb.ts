@@ -22,7 +22,7 @@ export function decodeUserAddOptions(r: Reader): UserAddOptions {
         noPassword = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { noPassword };
@@ -66,7 +66,7 @@ export function decodeUser(r: Reader): User {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, password, roles, options };
@@ -116,7 +116,7 @@ export function decodePermission(r: Reader): Permission {
         rangeEnd = r.key();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { permType, key, rangeEnd };
@@ -158,7 +158,7 @@ export function decodeRole(r: Reader): Role {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, keyPermission };

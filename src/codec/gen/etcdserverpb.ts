@@ -85,7 +85,7 @@ export function decodeResponseHeader(r: Reader): ResponseHeader {
         raftTerm = r.uint64();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { clusterId, memberId, revision, raftTerm };
@@ -183,7 +183,7 @@ export function decodeRangeRequest(r: Reader): RangeRequest {
         maxCreateRevision = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { key, rangeEnd, limit, revision, sortOrder, sortTarget, serializable, keysOnly, countOnly, minModRevision, maxModRevision, minCreateRevision, maxCreateRevision };
@@ -275,7 +275,7 @@ export function decodeRangeResponse(r: Reader): RangeResponse {
         count = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, kvs, more, count };
@@ -340,7 +340,7 @@ export function decodePutRequest(r: Reader): PutRequest {
         ignoreLease = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { key, value, lease, prevKv, ignoreValue, ignoreLease };
@@ -394,7 +394,7 @@ export function decodePutResponse(r: Reader): PutResponse {
         prevKv = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, prevKv };
@@ -436,7 +436,7 @@ export function decodeDeleteRangeRequest(r: Reader): DeleteRangeRequest {
         prevKv = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { key, rangeEnd, prevKv };
@@ -483,7 +483,7 @@ export function decodeDeleteRangeResponse(r: Reader): DeleteRangeResponse {
         prevKvs.push(r.bytes());
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, deleted, prevKvs };
@@ -545,7 +545,7 @@ export function decodeRequestOp(r: Reader): RequestOp {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { request };
@@ -617,7 +617,7 @@ export function decodeResponseOp(r: Reader): ResponseOp {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { response };
@@ -701,7 +701,7 @@ export function decodeCompare(r: Reader): Compare {
         rangeEnd = r.key();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { result, target, key, targetUnion, rangeEnd };
@@ -778,7 +778,7 @@ export function decodeTxnRequest(r: Reader): TxnRequest {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { compare, success, failure };
@@ -834,7 +834,7 @@ export function decodeTxnResponse(r: Reader): TxnResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, succeeded, responses };
@@ -877,7 +877,7 @@ export function decodeCompactionRequest(r: Reader): CompactionRequest {
         physical = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { revision, physical };
@@ -910,7 +910,7 @@ export function decodeCompactionResponse(r: Reader): CompactionResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -929,7 +929,7 @@ export interface HashRequest {
 }
 
 export function decodeHashRequest(r: Reader): HashRequest {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -948,7 +948,7 @@ export function decodeHashKVRequest(r: Reader): HashKVRequest {
         revision = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { revision };
@@ -992,7 +992,7 @@ export function decodeHashKVResponse(r: Reader): HashKVResponse {
         hashRevision = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, hash, compactRevision, hashRevision };
@@ -1040,7 +1040,7 @@ export function decodeHashResponse(r: Reader): HashResponse {
         hash = r.uint32();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, hash };
@@ -1063,7 +1063,7 @@ export interface SnapshotRequest {
 }
 
 export function decodeSnapshotRequest(r: Reader): SnapshotRequest {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -1100,7 +1100,7 @@ export function decodeSnapshotResponse(r: Reader): SnapshotResponse {
         version = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, remainingBytes, blob, version };
@@ -1159,7 +1159,7 @@ export function decodeWatchRequest(r: Reader): WatchRequest {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { requestUnion };
@@ -1240,7 +1240,7 @@ export function decodeWatchCreateRequest(r: Reader): WatchCreateRequest {
         fragment = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { key, rangeEnd, startRevision, progressNotify, filters, prevKv, watchId, fragment };
@@ -1296,7 +1296,7 @@ export function decodeWatchCancelRequest(r: Reader): WatchCancelRequest {
         watchId = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { watchId };
@@ -1313,7 +1313,7 @@ export interface WatchProgressRequest {
 }
 
 export function decodeWatchProgressRequest(r: Reader): WatchProgressRequest {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -1370,7 +1370,7 @@ export function decodeWatchResponse(r: Reader): WatchResponse {
         events.push(r.bytes());
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, watchId, created, canceled, compactRevision, cancelReason, fragment, events };
@@ -1431,7 +1431,7 @@ export function decodeLeaseGrantRequest(r: Reader): LeaseGrantRequest {
         id = r.int64Exact() as LeaseId;
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { ttl, id };
@@ -1479,7 +1479,7 @@ export function decodeLeaseGrantResponse(r: Reader): LeaseGrantResponse {
         error = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, id, ttl, error };
@@ -1519,7 +1519,7 @@ export function decodeLeaseRevokeRequest(r: Reader): LeaseRevokeRequest {
         id = r.int64Exact() as LeaseId;
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id };
@@ -1548,7 +1548,7 @@ export function decodeLeaseRevokeResponse(r: Reader): LeaseRevokeResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -1581,7 +1581,7 @@ export function decodeLeaseCheckpoint(r: Reader): LeaseCheckpoint {
         remainingTtl = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id, remainingTtl };
@@ -1614,7 +1614,7 @@ export function decodeLeaseCheckpointRequest(r: Reader): LeaseCheckpointRequest 
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { checkpoints };
@@ -1645,7 +1645,7 @@ export function decodeLeaseCheckpointResponse(r: Reader): LeaseCheckpointRespons
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -1673,7 +1673,7 @@ export function decodeLeaseKeepAliveRequest(r: Reader): LeaseKeepAliveRequest {
         id = r.int64Exact() as LeaseId;
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id };
@@ -1712,7 +1712,7 @@ export function decodeLeaseKeepAliveResponse(r: Reader): LeaseKeepAliveResponse 
         ttl = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, id, ttl };
@@ -1753,7 +1753,7 @@ export function decodeLeaseTimeToLiveRequest(r: Reader): LeaseTimeToLiveRequest 
         keys = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id, keys };
@@ -1806,7 +1806,7 @@ export function decodeLeaseTimeToLiveResponse(r: Reader): LeaseTimeToLiveRespons
         keys.push(r.key());
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, id, ttl, grantedTtl, keys };
@@ -1841,7 +1841,7 @@ export interface LeaseLeasesRequest {
 }
 
 export function decodeLeaseLeasesRequest(r: Reader): LeaseLeasesRequest {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -1860,7 +1860,7 @@ export function decodeLeaseStatus(r: Reader): LeaseStatus {
         id = r.int64Exact() as LeaseId;
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id };
@@ -1897,7 +1897,7 @@ export function decodeLeaseLeasesResponse(r: Reader): LeaseLeasesResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, leases };
@@ -1951,7 +1951,7 @@ export function decodeMember(r: Reader): Member {
         isLearner = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id, name, peerUrls, clientUrls, isLearner };
@@ -1998,7 +1998,7 @@ export function decodeMemberAddRequest(r: Reader): MemberAddRequest {
         isLearner = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { peerUrls, isLearner };
@@ -2047,7 +2047,7 @@ export function decodeMemberAddResponse(r: Reader): MemberAddResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, member, members };
@@ -2087,7 +2087,7 @@ export function decodeMemberRemoveRequest(r: Reader): MemberRemoveRequest {
         id = r.uint64Exact() as MemberId;
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id };
@@ -2124,7 +2124,7 @@ export function decodeMemberRemoveResponse(r: Reader): MemberRemoveResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, members };
@@ -2163,7 +2163,7 @@ export function decodeMemberUpdateRequest(r: Reader): MemberUpdateRequest {
         peerUrls.push(r.string());
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id, peerUrls };
@@ -2204,7 +2204,7 @@ export function decodeMemberUpdateResponse(r: Reader): MemberUpdateResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, members };
@@ -2238,7 +2238,7 @@ export function decodeMemberListRequest(r: Reader): MemberListRequest {
         linearizable = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { linearizable };
@@ -2275,7 +2275,7 @@ export function decodeMemberListResponse(r: Reader): MemberListResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, members };
@@ -2309,7 +2309,7 @@ export function decodeMemberPromoteRequest(r: Reader): MemberPromoteRequest {
         id = r.uint64Exact() as MemberId;
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id };
@@ -2346,7 +2346,7 @@ export function decodeMemberPromoteResponse(r: Reader): MemberPromoteResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, members };
@@ -2371,7 +2371,7 @@ export interface DefragmentRequest {
 }
 
 export function decodeDefragmentRequest(r: Reader): DefragmentRequest {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -2393,7 +2393,7 @@ export function decodeDefragmentResponse(r: Reader): DefragmentResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -2421,7 +2421,7 @@ export function decodeMoveLeaderRequest(r: Reader): MoveLeaderRequest {
         targetId = r.uint64Exact() as MemberId;
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { targetId };
@@ -2450,7 +2450,7 @@ export function decodeMoveLeaderResponse(r: Reader): MoveLeaderResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -2488,7 +2488,7 @@ export function decodeAlarmRequest(r: Reader): AlarmRequest {
         alarm = r.int32();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { action, memberId, alarm };
@@ -2527,7 +2527,7 @@ export function decodeAlarmMember(r: Reader): AlarmMember {
         alarm = r.int32();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { memberId, alarm };
@@ -2568,7 +2568,7 @@ export function decodeAlarmResponse(r: Reader): AlarmResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, alarms };
@@ -2607,7 +2607,7 @@ export function decodeDowngradeRequest(r: Reader): DowngradeRequest {
         version = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { action, version };
@@ -2645,7 +2645,7 @@ export function decodeDowngradeResponse(r: Reader): DowngradeResponse {
         version = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, version };
@@ -2677,7 +2677,7 @@ export function decodeDowngradeVersionTestRequest(r: Reader): DowngradeVersionTe
         ver = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { ver };
@@ -2694,7 +2694,7 @@ export interface StatusRequest {
 }
 
 export function decodeStatusRequest(r: Reader): StatusRequest {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -2779,7 +2779,7 @@ export function decodeStatusResponse(r: Reader): StatusResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, version, dbSize, leader, raftIndex, raftTerm, raftAppliedIndex, errors, dbSizeInUse, isLearner, storageVersion, dbSizeQuota, downgradeInfo };
@@ -2862,7 +2862,7 @@ export function decodeDowngradeInfo(r: Reader): DowngradeInfo {
         targetVersion = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { enabled, targetVersion };
@@ -2883,7 +2883,7 @@ export interface AuthEnableRequest {
 }
 
 export function decodeAuthEnableRequest(r: Reader): AuthEnableRequest {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -2893,7 +2893,7 @@ export interface AuthDisableRequest {
 }
 
 export function decodeAuthDisableRequest(r: Reader): AuthDisableRequest {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -2903,7 +2903,7 @@ export interface AuthStatusRequest {
 }
 
 export function decodeAuthStatusRequest(r: Reader): AuthStatusRequest {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -2927,7 +2927,7 @@ export function decodeAuthenticateRequest(r: Reader): AuthenticateRequest {
         password = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, password };
@@ -2975,7 +2975,7 @@ export function decodeAuthUserAddRequest(r: Reader): AuthUserAddRequest {
         hashedPassword = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, password, options, hashedPassword };
@@ -3015,7 +3015,7 @@ export function decodeAuthUserGetRequest(r: Reader): AuthUserGetRequest {
         name = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name };
@@ -3041,7 +3041,7 @@ export function decodeAuthUserDeleteRequest(r: Reader): AuthUserDeleteRequest {
         name = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name };
@@ -3077,7 +3077,7 @@ export function decodeAuthUserChangePasswordRequest(r: Reader): AuthUserChangePa
         hashedPassword = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, password, hashedPassword };
@@ -3116,7 +3116,7 @@ export function decodeAuthUserGrantRoleRequest(r: Reader): AuthUserGrantRoleRequ
         role = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { user, role };
@@ -3151,7 +3151,7 @@ export function decodeAuthUserRevokeRoleRequest(r: Reader): AuthUserRevokeRoleRe
         role = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, role };
@@ -3181,7 +3181,7 @@ export function decodeAuthRoleAddRequest(r: Reader): AuthRoleAddRequest {
         name = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name };
@@ -3207,7 +3207,7 @@ export function decodeAuthRoleGetRequest(r: Reader): AuthRoleGetRequest {
         role = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { role };
@@ -3224,7 +3224,7 @@ export interface AuthUserListRequest {
 }
 
 export function decodeAuthUserListRequest(r: Reader): AuthUserListRequest {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -3234,7 +3234,7 @@ export interface AuthRoleListRequest {
 }
 
 export function decodeAuthRoleListRequest(r: Reader): AuthRoleListRequest {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -3253,7 +3253,7 @@ export function decodeAuthRoleDeleteRequest(r: Reader): AuthRoleDeleteRequest {
         role = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { role };
@@ -3287,7 +3287,7 @@ export function decodeAuthRoleGrantPermissionRequest(r: Reader): AuthRoleGrantPe
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, perm };
@@ -3329,7 +3329,7 @@ export function decodeAuthRoleRevokePermissionRequest(r: Reader): AuthRoleRevoke
         rangeEnd = r.key();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { role, key, rangeEnd };
@@ -3366,7 +3366,7 @@ export function decodeAuthEnableResponse(r: Reader): AuthEnableResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -3397,7 +3397,7 @@ export function decodeAuthDisableResponse(r: Reader): AuthDisableResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -3438,7 +3438,7 @@ export function decodeAuthStatusResponse(r: Reader): AuthStatusResponse {
         authRevision = r.uint64();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, enabled, authRevision };
@@ -3482,7 +3482,7 @@ export function decodeAuthenticateResponse(r: Reader): AuthenticateResponse {
         token = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, token };
@@ -3517,7 +3517,7 @@ export function decodeAuthUserAddResponse(r: Reader): AuthUserAddResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -3553,7 +3553,7 @@ export function decodeAuthUserGetResponse(r: Reader): AuthUserGetResponse {
         roles.push(r.string());
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, roles };
@@ -3588,7 +3588,7 @@ export function decodeAuthUserDeleteResponse(r: Reader): AuthUserDeleteResponse 
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -3619,7 +3619,7 @@ export function decodeAuthUserChangePasswordResponse(r: Reader): AuthUserChangeP
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -3650,7 +3650,7 @@ export function decodeAuthUserGrantRoleResponse(r: Reader): AuthUserGrantRoleRes
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -3681,7 +3681,7 @@ export function decodeAuthUserRevokeRoleResponse(r: Reader): AuthUserRevokeRoleR
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -3712,7 +3712,7 @@ export function decodeAuthRoleAddResponse(r: Reader): AuthRoleAddResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -3751,7 +3751,7 @@ export function decodeAuthRoleGetResponse(r: Reader): AuthRoleGetResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, perm };
@@ -3793,7 +3793,7 @@ export function decodeAuthRoleListResponse(r: Reader): AuthRoleListResponse {
         roles.push(r.string());
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, roles };
@@ -3833,7 +3833,7 @@ export function decodeAuthUserListResponse(r: Reader): AuthUserListResponse {
         users.push(r.string());
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, users };
@@ -3868,7 +3868,7 @@ export function decodeAuthRoleDeleteResponse(r: Reader): AuthRoleDeleteResponse 
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -3899,7 +3899,7 @@ export function decodeAuthRoleGrantPermissionResponse(r: Reader): AuthRoleGrantP
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -3930,7 +3930,7 @@ export function decodeAuthRoleRevokePermissionResponse(r: Reader): AuthRoleRevok
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -3961,7 +3961,7 @@ export function decodeRangeStreamResponse(r: Reader): RangeStreamResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { rangeResponse };
@@ -3999,7 +3999,7 @@ export function decodeRequestHeader(r: Reader): RequestHeader {
         authRevision = r.uint64();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id, username, authRevision };
@@ -4254,7 +4254,7 @@ export function decodeInternalRaftRequest(r: Reader): InternalRaftRequest {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id, request, header };
@@ -4457,7 +4457,7 @@ export interface EmptyResponse {
 }
 
 export function decodeEmptyResponse(r: Reader): EmptyResponse {
-  while (!r.done) r.skip(r.tag());
+  while (!r.done) r.discard(r.tag());
   return {};
 }
 
@@ -4486,7 +4486,7 @@ export function decodeInternalAuthenticateRequest(r: Reader): InternalAuthentica
         simpleToken = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, password, simpleToken };

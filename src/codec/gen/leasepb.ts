@@ -27,7 +27,7 @@ export function decodeLease(r: Reader): Lease {
         remainingTtl = r.int64();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id, ttl, remainingTtl };
@@ -64,7 +64,7 @@ export function decodeLeaseInternalRequest(r: Reader): LeaseInternalRequest {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { leaseTimeToLiveRequest };
@@ -95,7 +95,7 @@ export function decodeLeaseInternalResponse(r: Reader): LeaseInternalResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { leaseTimeToLiveResponse };

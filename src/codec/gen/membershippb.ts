@@ -21,7 +21,7 @@ export function decodeRaftAttributes(r: Reader): RaftAttributes {
         isLearner = r.bool();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { peerUrls, isLearner };
@@ -56,7 +56,7 @@ export function decodeAttributes(r: Reader): Attributes {
         clientUrls.push(r.string());
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, clientUrls };
@@ -102,7 +102,7 @@ export function decodeMember(r: Reader): Member {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { id, raftAttributes, memberAttributes };
@@ -140,7 +140,7 @@ export function decodeClusterVersionSetRequest(r: Reader): ClusterVersionSetRequ
         ver = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { ver };
@@ -174,7 +174,7 @@ export function decodeClusterMemberAttrSetRequest(r: Reader): ClusterMemberAttrS
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { memberId, memberAttributes };
@@ -211,7 +211,7 @@ export function decodeDowngradeInfoSetRequest(r: Reader): DowngradeInfoSetReques
         ver = r.string();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { enabled, ver };

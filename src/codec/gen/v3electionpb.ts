@@ -27,7 +27,7 @@ export function decodeCampaignRequest(r: Reader): CampaignRequest {
         value = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, lease, value };
@@ -72,7 +72,7 @@ export function decodeCampaignResponse(r: Reader): CampaignResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, leader };
@@ -121,7 +121,7 @@ export function decodeLeaderKey(r: Reader): LeaderKey {
         lease = r.int64Exact() as LeaseId;
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, key, rev, lease };
@@ -159,7 +159,7 @@ export function decodeLeaderRequest(r: Reader): LeaderRequest {
         name = r.key();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name };
@@ -193,7 +193,7 @@ export function decodeLeaderResponse(r: Reader): LeaderResponse {
         kv = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, kv };
@@ -228,7 +228,7 @@ export function decodeResignRequest(r: Reader): ResignRequest {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { leader };
@@ -259,7 +259,7 @@ export function decodeResignResponse(r: Reader): ResignResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
@@ -295,7 +295,7 @@ export function decodeProclaimRequest(r: Reader): ProclaimRequest {
         value = r.bytes();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { leader, value };
@@ -330,7 +330,7 @@ export function decodeProclaimResponse(r: Reader): ProclaimResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };

@@ -22,7 +22,7 @@ export function decodeLockRequest(r: Reader): LockRequest {
         lease = r.int64Exact() as LeaseId;
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { name, lease };
@@ -60,7 +60,7 @@ export function decodeLockResponse(r: Reader): LockResponse {
         key = r.key();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header, key };
@@ -92,7 +92,7 @@ export function decodeUnlockRequest(r: Reader): UnlockRequest {
         key = r.key();
         break;
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { key };
@@ -121,7 +121,7 @@ export function decodeUnlockResponse(r: Reader): UnlockResponse {
         break;
       }
       default:
-        r.skip(tag);
+        r.discard(tag);
     }
   }
   return { header };
