@@ -45,7 +45,7 @@ export function settleTies(methodName: string, request: Message, answer: Message
 function settleRange(request: Message, answer: Message): Message {
   const field = tieField(request);
   const kvs = list(answer['kvs']);
-  if (field === null || kvs.length < 2) return answer;
+  if (field === null) return answer;
   const settled: unknown[] = [];
   const rank = (kv: Message) => text(kv[field] ?? '');
   for (let start = 0, end = 0; start < kvs.length; start = end) {
