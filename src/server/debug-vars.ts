@@ -1,5 +1,6 @@
 /** `/debug/vars`: etcd's expvar page, one entry per line. */
 
+import { openFilesLimit } from '../metrics/process-families.ts';
 import type { Replica } from '../replica/replica.ts';
 import { hexId } from '../types.ts';
 
@@ -7,6 +8,8 @@ export function debugVars(replica: Replica): string {
   const status = replica.raftStatus();
   const entries: Record<string, unknown> = {
     cmdline: process.argv,
+    // etcd: 0 where the limit cannot be known.
+    file_descriptor_limit: openFilesLimit() ?? 0,
     'raft.status': {
       id: hexId(replica.memberId),
       term: replica.term,

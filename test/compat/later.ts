@@ -27,6 +27,21 @@ export const LATER: ReadonlySet<string> = new Set([
   'Maintenance/MoveLeader',
 ]);
 
+/** The JSON routes of the methods of the list. */
+const ROUTES: Readonly<Record<string, string>> = {
+  '/v3/auth/authenticate': 'Auth/Authenticate',
+  '/v3/auth/disable': 'Auth/AuthDisable',
+  '/v3/auth/enable': 'Auth/AuthEnable',
+  '/v3/auth/status': 'Auth/AuthStatus',
+  '/v3/auth/role/add': 'Auth/RoleAdd',
+  '/v3/cluster/member/add': 'Cluster/MemberAdd',
+  '/v3/cluster/member/promote': 'Cluster/MemberPromote',
+  '/v3/cluster/member/remove': 'Cluster/MemberRemove',
+  '/v3/cluster/member/update': 'Cluster/MemberUpdate',
+  '/v3/maintenance/downgrade': 'Maintenance/Downgrade',
+  '/v3/maintenance/transfer-leadership': 'Maintenance/MoveLeader',
+};
+
 /** The method that an etcdctl command calls, for the commands that call one of the list. */
 const CTL_METHODS: Readonly<Record<string, string>> = {
   'auth disable': 'Auth/AuthDisable',
@@ -66,7 +81,7 @@ export function commandComesLater([command = '', verb = '']: readonly string[]):
   return method !== undefined && LATER.has(method);
 }
 
-/** Whether a gRPC path such as `/etcdserverpb.Auth/UserAdd` comes later. */
+/** Whether a gRPC path such as `/etcdserverpb.Auth/UserAdd`, or a JSON route, comes later. */
 export function pathComesLater(path: string): boolean {
-  return LATER.has(path.replace(/^\/[a-z0-9]+\./, ''));
+  return LATER.has(ROUTES[path] ?? path.replace(/^\/[a-z0-9]+\./, ''));
 }
