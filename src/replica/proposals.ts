@@ -11,6 +11,7 @@ interface Waiter {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly deadlineTick: number;
+  readonly startedMs: number;
 }
 
 export class Proposals {
@@ -27,15 +28,21 @@ export class Proposals {
     return this.#waiters.size;
   }
 
-  /** A promise for the outcome of request `id`. */
-  wait<T>(id: bigint): Promise<T> {
+  /** A promise for the outcome of request `id`, which began at `startedMs`. */
+  wait<T>(id: bigint, startedMs: number): Promise<T> {
     return new Promise<unknown>((resolve, reject) => {
       this.#waiters.set(id, {
         resolve,
         reject,
         deadlineTick: this.#tick + this.#timeoutTicks,
+        startedMs,
       });
     }) as Promise<T>;
+  }
+
+  /** When the request began; `null` when nobody waits for it here. */
+  startedMs(id: bigint): number | null {
+    return this.#waiters.get(id)?.startedMs ?? null;
   }
 
   resolve(id: bigint, outcome: unknown): void {

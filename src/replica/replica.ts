@@ -31,7 +31,9 @@ import type { StateMachine } from './state-machine.ts';
 /** What the replica reports while it works; everything else is read from it when asked. */
 export interface ReplicaObserver {
   rowsFlushed(seconds: number): void;
-  entryApplied(kind: string, seconds: number, ok: boolean): void;
+  entryApplied(kind: string, seconds: number): void;
+  /** A request proposed here was answered, so long after it began. */
+  requestAnswered(kind: string, seconds: number): void;
   proposalFailed(): void;
   leaderChanged(lead: MemberId | null, term: Term, self: MemberId): void;
   snapshotSaved(index: Index): void;
@@ -197,7 +199,7 @@ export class Replica {
     if (data.length > this.#options.requestBytesMax) return Promise.reject(errors.requestTooLarge);
     this.#unaccepted.set(id, data);
     this.#schedule();
-    return this.#proposals.wait<Outcomes[C]>(id);
+    return this.#proposals.wait<Outcomes[C]>(id, this.#options.clock.monotonic());
   }
 
   /** Resolves when everything acknowledged before the call, anywhere, is visible here. */
@@ -376,10 +378,13 @@ export class Replica {
       const started = clock.monotonic();
       const { requestId, kind, result, confChange } = this.stateMachine.apply(entry);
       if (confChange !== null) this.#reconfigure(confChange);
-      const seconds = (clock.monotonic() - started) / 1000;
-      observer.entryApplied(kind, seconds, !(result instanceof EtcdError));
+      const ended = clock.monotonic();
+      observer.entryApplied(kind, (ended - started) / 1000);
       this.#promoteLessor(entry);
-      if (requestId !== null) this.#answer(requestId, result);
+      if (requestId === null) continue;
+      const asked = this.#proposals.startedMs(requestId);
+      if (asked !== null) observer.requestAnswered(kind, (ended - asked) / 1000);
+      this.#answer(requestId, result);
     }
     this.#raft.applied(this.applied);
     this.#campaignAlone();

@@ -46,6 +46,14 @@ import {
 } from './rpc.ts';
 import type { Space } from './space.ts';
 
+/** Reads that do not go through the log; times are in seconds. */
+export interface KvObserver {
+  /** One range was read from the store. */
+  rangeRead(seconds: number): void;
+  /** A read was answered, so long after it was asked for. */
+  readAnswered(kind: 'range' | 'readonlyTxn', seconds: number): void;
+}
+
 export interface KvDeps {
   readonly replica: Replica;
   readonly space: Space;
@@ -55,6 +63,8 @@ export interface KvDeps {
   readonly header: (revision: Revision) => ResponseHeader;
   /** Lets other work run between two slices of a long one. */
   readonly yieldNow: () => Promise<void>;
+  readonly observer: KvObserver;
+  readonly monotonic: () => number;
   readonly onFatal: (error: unknown) => void;
 }
 
@@ -73,8 +83,9 @@ export function createKv(deps: KvDeps): Kv {
   return {
     range(request, caller) {
       checkRange(request);
-      if (request.serializable) return readRange(deps, request, caller);
-      return replica.readBarrier().then(() => readRange(deps, request, caller));
+      const asked = { atMs: deps.monotonic(), caller };
+      if (request.serializable) return readRange(deps, request, asked);
+      return replica.readBarrier().then(() => readRange(deps, request, asked));
     },
 
     rangeStream(request, caller, output) {
@@ -136,14 +147,21 @@ export function kvMethods(kv: Kv): readonly Method[] {
 function readRange(
   deps: KvDeps,
   request: RangeRequest,
-  caller?: Caller,
+  asked: { readonly atMs: number; readonly caller: Caller | undefined },
 ): RangeResponse | Promise<RangeResponse> {
   const { store } = deps.replica.stateMachine;
-  if (request.rangeEnd === '') return rangeResponse(deps, store.range(request));
+  const startedMs = deps.monotonic();
+  const answer = (found: RangeResult | EtcdError): RangeResponse => {
+    const endedMs = deps.monotonic();
+    deps.observer.rangeRead((endedMs - startedMs) / 1000);
+    deps.observer.readAnswered('range', (endedMs - asked.atMs) / 1000);
+    return rangeResponse(deps, found);
+  };
+  if (request.rangeEnd === '') return answer(store.range(request));
   const slices = store.rangeSlices(request);
   const first = slices.next();
-  if (first.done === true) return rangeResponse(deps, first.value);
-  return readOn(slices, deps.yieldNow, caller).then((found) => rangeResponse(deps, found));
+  if (first.done === true) return answer(first.value);
+  return readOn(slices, deps.yieldNow, asked.caller).then(answer);
 }
 
 async function readOn(
@@ -172,17 +190,20 @@ async function txn(deps: KvDeps, request: TxnRequest): Promise<TxnResponse> {
   checkTxn(request, deps.txnOpsMax);
   const ops = [...request.success, ...request.failure];
   const outcome = ops.every(isRange)
-    ? await readTxn(replica, request, ops)
+    ? await readTxn(deps, request, ops)
     : await replica.propose('txn', request);
   const { revision, succeeded, responses } = outcome;
   return { header: deps.header(revision), succeeded, responses };
 }
 
-async function readTxn(replica: Replica, request: TxnRequest, ops: readonly RequestOp[]) {
+async function readTxn(deps: KvDeps, request: TxnRequest, ops: readonly RequestOp[]) {
+  const { replica } = deps;
+  const askedMs = deps.monotonic();
   // etcd: with no operations at all "every operation is serializable" holds, so a transaction of
   // comparisons alone is answered locally.
   if (!ops.every(isSerializable)) await replica.readBarrier();
   const outcome = applyTxn(request, replica.stateMachine, { readOnly: true });
+  deps.observer.readAnswered('readonlyTxn', (deps.monotonic() - askedMs) / 1000);
   if (outcome instanceof EtcdError) throw outcome;
   return outcome;
 }

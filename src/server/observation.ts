@@ -6,6 +6,7 @@
 import { methodSchemas } from '../codec/gen/schema.ts';
 import { featureGateNames, featureGateSpecs, gateEnabled } from '../config/feature-gates.ts';
 import type { Settings } from '../config/flags.ts';
+import { goDuration } from '../duration.ts';
 import type { Code } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { GrpcMethod, GrpcMethodMetrics, GrpcType } from '../metrics/grpc-families.ts';
@@ -19,6 +20,7 @@ import type { WalObserver } from '../wal/wal.ts';
 import type { GrpcObserver } from './grpc.ts';
 import { grpcHealthMethods } from './grpc-health.ts';
 import type { HealthObserver } from './health.ts';
+import type { KvObserver } from './kv.ts';
 import type { Method } from './rpc.ts';
 import type { DatabaseSize } from './space.ts';
 import type { WatchService } from './watch.ts';
@@ -33,6 +35,7 @@ interface Observed {
 export class Observation {
   readonly wal: WalObserver;
   readonly replica: ReplicaObserver;
+  readonly kv: KvObserver;
   readonly grpc: GrpcObserver;
   readonly health: HealthObserver;
   readonly #metrics: Metrics;
@@ -53,6 +56,7 @@ export class Observation {
     this.#log = log;
     this.wal = walObserver(metrics, log);
     this.replica = replicaObserver(metrics, log, config.warningApplyDuration / 1000);
+    this.kv = kvObserver(metrics);
     this.grpc = grpcObserver(metrics);
     this.health = healthObserver(metrics);
   }
@@ -128,34 +132,69 @@ function walObserver({ disk }: Metrics, log: Log): WalObserver {
   };
 }
 
+/**
+ * One series per kind of request, looked up once. Kinds are labelled as etcd does, `Put` for `put`,
+ * and a refusal counts as a success there too.
+ */
+function perKind<I>(make: (label: string) => I): (kind: string) => I {
+  const known = new Map<string, I>();
+  return (kind) => {
+    let item = known.get(kind);
+    if (item === undefined) {
+      item = make(kind.slice(0, 1).toUpperCase() + kind.slice(1));
+      known.set(kind, item);
+    }
+    return item;
+  };
+}
+
+/** Entries that Raft itself needs are no requests. */
+function isRequest(kind: string): boolean {
+  return kind !== 'noop' && kind !== 'confChange';
+}
+
+function kvObserver({ server }: Metrics): KvObserver {
+  const range = server.rangeDurationSeconds.with({ success: 'true' });
+  const answered = perKind((type) => server.requestDurationSeconds.with({ type, success: 'true' }));
+  return {
+    rangeRead: (seconds) => range.observe(seconds),
+    readAnswered: (kind, seconds) => answered(kind).observe(seconds),
+  };
+}
+
 function replicaObserver(
   { server, disk, lease }: Metrics,
   log: Log,
   slowSeconds: number,
 ): ReplicaObserver {
-  let sawLeader = false;
+  const applied = perKind((op) =>
+    server.applyDurationSeconds.with({ version: 'v3', op, success: 'true' }),
+  );
+  const answered = perKind((type) => server.requestDurationSeconds.with({ type, success: 'true' }));
   return {
     rowsFlushed(seconds) {
       disk.backendCommitDurationSeconds.observe(seconds);
     },
-    entryApplied(kind, seconds, ok) {
-      const labels = { version: 'v3', op: kind, success: String(ok) };
-      server.applyDurationSeconds.with(labels).observe(seconds);
+    entryApplied(kind, seconds) {
+      if (!isRequest(kind)) return;
+      applied(kind).observe(seconds);
       if (seconds <= slowSeconds) return;
       server.slowApplyTotal.inc();
       log.warn('apply request took too long', {
-        took: `${seconds}s`,
-        'expected-duration': `${slowSeconds}s`,
+        took: goDuration(seconds * 1000),
+        'expected-duration': goDuration(slowSeconds * 1000),
         prefix: kind,
       });
+    },
+    requestAnswered(kind, seconds) {
+      if (isRequest(kind)) answered(kind).observe(seconds);
     },
     proposalFailed() {
       server.proposalsFailedTotal.inc();
     },
     leaderChanged(lead, term, self) {
       if (lead === null) return;
-      if (sawLeader || lead !== null) server.leaderChangesSeenTotal.inc();
-      sawLeader = true;
+      server.leaderChangesSeenTotal.inc();
       log
         .named('raft')
         .info(`raft.node: ${hexId(self)} elected leader ${hexId(lead)} at term ${term}`);

@@ -57,6 +57,8 @@ export function createServices(options: ServiceOptions): {
     requestBytesMax: config.maxRequestBytes,
     header,
     yieldNow: breathe,
+    observer: observation.kv,
+    monotonic: () => systemClock.monotonic(),
     onFatal,
   });
   const lease = createLease({ replica, space, header: () => header(store.revision) });

@@ -132,6 +132,7 @@ export class LoneReplica {
       observer: {
         rowsFlushed() {},
         entryApplied() {},
+        requestAnswered() {},
         proposalFailed() {},
         leaderChanged() {},
         snapshotSaved: (index) => this.snapshots.push(index),

@@ -126,6 +126,8 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
           resolve();
         });
       }),
+    observer: { rangeRead() {}, readAnswered() {} },
+    monotonic: () => clock.monotonic(),
     onFatal,
   });
   const lease = createLease({ replica, space, header: () => header(store.revision) });
