@@ -87,6 +87,10 @@ export const limits = {
   scanPageBytes: 1 * MIB,
   /** Snapshots sent to clients at once. */
   snapshotsMax: 4,
+  /** Hashes over the whole database asked for at once; each reads all of it. */
+  hashesMax: 16,
+  /** Messages from other members waiting for the next turn; Raft survives the loss of more. */
+  messagesQueuedMax: 10_000,
   /** Bytes of rows that a snapshot takes from the engine, and turns into pages, in one step. */
   snapshotSliceBytes: 64 * KIB,
   /** Bytes of a snapshot that wait for the network before it holds back. */

@@ -182,6 +182,22 @@ describe('without a quorum', () => {
     expect(after.value).toBe(errors.timeout);
   });
 
+  it('takes no more than so many messages in one turn', async () => {
+    const { lone, peers } = await withDeafPeer();
+    const heartbeat: Message = {
+      type: 'heartbeat',
+      from: OTHER,
+      to: lone.replica.memberId,
+      term: lone.replica.term + 5,
+      commit: 0,
+      context: EMPTY_BYTES,
+    };
+    for (let i = 0; i < limits.messagesQueuedMax + 5; i++) peers.deliver(heartbeat);
+    await lone.clock.settle();
+    const answers = peers.sent.filter(({ type }) => type === 'heartbeat-resp');
+    expect(answers).toHaveLength(limits.messagesQueuedMax);
+  });
+
   it('refuses more than so many waiting proposals', async () => {
     const { lone } = await withDeafPeer();
     await lone.clock.advance(3000);

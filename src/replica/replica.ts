@@ -167,6 +167,7 @@ export class Replica {
     const { clock, tickMs, peers } = this.#options;
     this.#stopTicking = clock.every(tickMs, () => this.#guard(() => this.#tick()));
     peers?.onMessage((message) => {
+      if (this.#messages.length >= limits.messagesQueuedMax) return;
       this.#messages.push(message);
       this.#schedule();
     });

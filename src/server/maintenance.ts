@@ -26,6 +26,7 @@ import {
 } from '../codec/gen/etcdserverpb.ts';
 import { DEFAULT_QUOTA_BYTES } from '../config/start.ts';
 import { Code, EtcdError, errors } from '../errors.ts';
+import { limits } from '../limits.ts';
 import type { Engine } from '../ports.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { MemberId, Revision } from '../types.ts';
@@ -60,6 +61,16 @@ export function createMaintenance(deps: MaintenanceDeps) {
   const { store, alarms } = replica.stateMachine;
   const header = (): ResponseHeader => deps.header(store.revision);
   let defragmenting: Promise<void> | null = null;
+  let hashes = 0;
+  const hashing = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (hashes >= limits.hashesMax) throw errors.tooManyRequests;
+    hashes++;
+    try {
+      return await work();
+    } finally {
+      hashes--;
+    }
+  };
   return {
     async alarm(request: AlarmRequest): Promise<AlarmResponse> {
       const { GET, ACTIVATE, DEACTIVATE } = AlarmAction;
@@ -97,11 +108,12 @@ export function createMaintenance(deps: MaintenanceDeps) {
 
     async hash(): Promise<HashResponse> {
       await replica.flush();
-      return { header: header(), hash: await hashDatabase(deps.engine, deps.breathe) };
+      const hash = await hashing(() => hashDatabase(deps.engine, deps.breathe));
+      return { header: header(), hash };
     },
 
     async hashKv({ revision }: HashKVRequest): Promise<HashKVResponse> {
-      const result = await store.hashKv(revision);
+      const result = await hashing(() => store.hashKv(revision));
       if (result instanceof EtcdError) throw result;
       const { hash, compactRevision, hashRevision } = result;
       return { header: header(), hash, compactRevision, hashRevision };

@@ -58,6 +58,7 @@ class TestOutput implements Output<SnapshotResponse> {
   readonly messages: SnapshotResponse[] = [];
   bufferedBytes = 0;
   onSend: (message: SnapshotResponse) => void = () => undefined;
+  onWait: () => void = () => undefined;
   readonly ended: Promise<EtcdError | null>;
   waiting: (() => void)[] = [];
   #end: (error: EtcdError | null) => void = () => undefined;
@@ -75,6 +76,7 @@ class TestOutput implements Output<SnapshotResponse> {
 
   onDrain(fn: () => void): void {
     this.waiting.push(fn);
+    this.onWait();
   }
 
   end(error: EtcdError | null): void {
@@ -181,14 +183,19 @@ it('waits for the network', async () => {
   const { take, engine } = await setUp(large);
   const output = new TestOutput();
   let most = 0;
+  let waits = 0;
   output.onSend = ({ blob }) => {
     output.bufferedBytes += blob.length;
     most = Math.max(most, output.bufferedBytes);
-    // The network takes everything only once nothing else goes on.
-    setTimeout(() => output.drain(), 0);
+  };
+  // The network takes nothing until the sender waits for it.
+  output.onWait = () => {
+    waits++;
+    setImmediate(() => output.drain());
   };
   await imageOf(take(output));
-  expect(most).toBeGreaterThan(limits.snapshotBufferedBytesMax / 2);
+  expect(waits).toBeGreaterThan(1);
+  expect(most).toBeGreaterThan(limits.snapshotBufferedBytesMax);
   expect(most).toBeLessThan(limits.snapshotBufferedBytesMax + MIB);
   expect(engine.views).toBe(0);
 });
