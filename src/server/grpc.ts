@@ -6,7 +6,7 @@ import type { GrpcCall } from './h2/grpc-call.ts';
 import type { Caller, Input, Method, Output, StreamMethod, UnaryMethod } from './rpc.ts';
 import type { RpcGate } from './rpc-gate.ts';
 
-/** Counts per method, by its position in the list of methods. */
+/** Counts per method. */
 export interface GrpcObserver {
   started(method: Method, clientApiVersion: string | null): void;
   received(method: Method, bytes: number): void;

@@ -49,7 +49,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   const frontend = await openFrontend(config, log);
   const fatal = new FatalErrors(log, options.onFatal);
   try {
-    await logStart(config, log);
+    await logStart(options);
     return await startBehind(frontend, fatal, options);
   } catch (error) {
     await frontend.close();
@@ -113,9 +113,9 @@ async function startBehind(
   };
 }
 
-async function logStart(config: Settings, log: Log): Promise<void> {
+async function logStart({ config, log, memory }: MemberOptions): Promise<void> {
   const fields = startFields(config, {
-    memberInitialized: await Wal.exists(systemDisk, effective(config).walDir),
+    memberInitialized: !memory && (await Wal.exists(systemDisk, effective(config).walDir)),
     localAddress: '',
     cpus: availableParallelism(),
     runtime: process.version,
