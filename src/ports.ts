@@ -4,7 +4,7 @@
  * randomness, disk or network in another way.
  */
 
-import type { Message, SnapshotMetadata } from './raft/messages.ts';
+import type { Message } from './raft/messages.ts';
 import type { MemberId, RowKey } from './types.ts';
 
 export type Stop = () => void;
@@ -122,14 +122,48 @@ export interface StagedRows extends Rows {
   flush(extra: readonly RowWrite[]): Promise<void>;
 }
 
-/** Sends Raft messages to other members. Sending may drop, delay, repeat or reorder. */
+export type SnapMessage = Extract<Message, { readonly type: 'snap' }>;
+
+/** What reaches this member from the others. */
+export interface PeerEvents {
+  message(message: Message): void;
+  /** Messages to this member were lost, or may have been. */
+  unreachable(id: MemberId): void;
+  /**
+   * A whole state arrives: the message, and the bytes of a bbolt file. Resolves once Raft has had
+   * the message. Rejects, with nothing changed, when the state cannot be used.
+   */
+  snapshot(message: SnapMessage, body: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Another member says that this one was removed from the cluster for good. */
+  removed(): void;
+}
+
+export interface PeerAddress {
+  readonly id: MemberId;
+  readonly peerUrls: readonly string[];
+}
+
+/** The bytes of a bbolt file, made while they are read. Must be closed, read or not. */
+export interface StateImage {
+  readonly bytes: number;
+  read(): AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** The other members. Sending may drop, delay, repeat or reorder, and never waits. */
 export interface Peers {
+  /** Called once, before anything is sent. */
+  start(events: PeerEvents): void;
+  /** Anything but `snap`; messages to members that are not known are dropped. */
   send(messages: readonly Message[]): void;
-  onMessage(fn: (message: Message) => void): void;
-  setMembers(
-    members: readonly { readonly id: MemberId; readonly peerUrls: readonly string[] }[],
-  ): void;
-  /** Streams the state at `metadata` to a member; reports through the replica when done. */
-  sendSnapshot(to: MemberId, metadata: SnapshotMetadata, signal: AbortSignal): Promise<boolean>;
+  /** True when the member has taken the state. Closes the image. */
+  sendSnapshot(message: SnapMessage, image: StateImage, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Who is there, and who was removed for good. Members named in neither list stay as they are: a
+   * joiner learns the others' addresses before it has applied the entries that added them.
+   */
+  setMembers(members: readonly PeerAddress[], removed: ReadonlySet<MemberId>): void;
+  /** Monotonic milliseconds since when messages get through without a break; `null`: they do not. */
+  activeSinceMs(id: MemberId): number | null;
   close(): Promise<void>;
 }

@@ -166,10 +166,11 @@ export class Replica {
   start(): void {
     const { clock, tickMs, peers } = this.#options;
     this.#stopTicking = clock.every(tickMs, () => this.#guard(() => this.#tick()));
-    peers?.onMessage((message) => {
-      if (this.#messages.length >= limits.messagesQueuedMax) return;
-      this.#messages.push(message);
-      this.#schedule();
+    peers?.start({
+      message: (message) => this.#receive(message),
+      unreachable: (id) => this.#guard(() => this.#raft.unreachable(id)),
+      snapshot: () => Promise.reject(new Error('not yet')),
+      removed: () => {},
     });
     this.#campaignAlone();
     // A compaction that the last life did not finish goes on.
@@ -274,6 +275,13 @@ export class Replica {
     this.#reads.rejectAll(errors.stopped);
     this.#appliedWaiters.rejectAll(errors.stopped);
     this.stateMachine.lessor.demote();
+  }
+
+  /** Raft survives the loss of what finds no room. */
+  #receive(message: Message): void {
+    if (this.#messages.length >= limits.messagesQueuedMax) return;
+    this.#messages.push(message);
+    this.#schedule();
   }
 
   #schedule(): void {
