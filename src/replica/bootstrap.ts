@@ -1,25 +1,21 @@
 /**
- * From a data folder to a running replica: found a new cluster, or recover what was there.
+ * From a data folder to a running replica: found a new cluster, begin as a joiner of one that is
+ * there, or recover what was there.
  *
  * Recovery has one case. The engine knows how far it has applied (a); the WAL holds the entries
  * after its last snapshot mark, which is at or below a, because a mark is only written once the
  * engine is flushed. Raft starts at a and hands out (a, commit] to be applied again.
  */
 
-import { assert } from '../assert.ts';
+import { assert, must } from '../assert.ts';
 import { bucketRange, buckets, metaRows, rowKey } from '../buckets.ts';
-import {
-  decodeConfChange,
-  decodeConfChangeV2,
-  EMPTY_CONF_STATE,
-  encodeConfChange,
-} from '../codec/raftpb.ts';
+import { decodeConfChange, decodeConfChangeV2, EMPTY_CONF_STATE } from '../codec/raftpb.ts';
 import type { WalMetadata } from '../codec/walpb.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { limits } from '../limits.ts';
 import { KvStore } from '../mvcc/store.ts';
 import { WatchHub } from '../mvcc/watch-hub.ts';
-import type { Clock, Disk, Random, StagedRows } from '../ports.ts';
+import type { Clock, Disk, PeerAddress, Random, StagedRows } from '../ports.ts';
 import type { ConfState, Entry, HardState } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
 import {
@@ -33,20 +29,21 @@ import {
 import { readU64BE } from '../u64.ts';
 import { type Recovered, Wal, type WalObserver, type WalOptions } from '../wal/wal.ts';
 import { Alarms } from './alarms.ts';
-import {
-  clusterIdOf,
-  compareIds,
-  type Member,
-  Members,
-  memberIdOf,
-  memberJson,
-} from './members.ts';
+import { BootstrapError, type Founding, foundingLog } from './founding.ts';
+import { Members } from './members.ts';
 import { StateMachine } from './state-machine.ts';
 
-export interface FoundingMember {
-  readonly name: string;
-  readonly peerUrls: readonly string[];
-}
+/** How a member begins that has no log. What a log and a database say comes before this. */
+export type Start =
+  | ({ readonly kind: 'new' } & Founding)
+  | {
+      /** The cluster is there and knows this member; it sends everything. */
+      readonly kind: 'existing';
+      readonly clusterId: ClusterId;
+      readonly memberId: MemberId;
+      /** All members with their addresses, as the cluster itself told them. */
+      readonly remotes: readonly PeerAddress[];
+    };
 
 export interface BootstrapOptions {
   readonly disk: Disk;
@@ -56,9 +53,8 @@ export interface BootstrapOptions {
   readonly walObserver: WalObserver;
   readonly clock: Clock;
   readonly random: Random;
-  readonly name: string;
-  readonly clusterToken: string;
-  readonly initialCluster: readonly FoundingMember[];
+  /** `null`: there is a log. */
+  readonly start: Start | null;
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly requestTimeoutTicks: number;
@@ -81,19 +77,16 @@ export interface Bootstrapped {
   readonly stateMachine: StateMachine;
   readonly confState: ConfState;
   readonly snapshotIndex: Index;
-  /** False when this start founded the cluster. */
+  /** False when this start made the log. */
   readonly restarted: boolean;
+  /** Addresses for a joiner, until it has applied the entries that name its members. */
+  readonly remotes: readonly PeerAddress[];
   readonly repaired: Recovered['repaired'];
-}
-
-/** The data folder and the request to start contradict each other. */
-export class BootstrapError extends Error {
-  override readonly name = 'BootstrapError';
 }
 
 export async function bootstrap(options: BootstrapOptions): Promise<Bootstrapped> {
   const recovered = await recover(options);
-  const log = recovered ?? (await found(options));
+  const log = recovered ?? (await begin(options, must(options.start, 'a log or a way to start')));
   try {
     return await assemble(options, log, recovered !== null);
   } catch (error) {
@@ -146,6 +139,7 @@ async function assemble(
     confState,
     snapshotIndex: log.snapshot.index,
     restarted,
+    remotes: !restarted && options.start?.kind === 'existing' ? options.start.remotes : [],
     repaired: log.repaired,
   };
 }
@@ -171,85 +165,28 @@ function checkPosition(applied: Index, { snapshot, entries }: Recovered): void {
 /** `null` when there is no log yet. */
 async function recover(options: BootstrapOptions): Promise<Recovered | null> {
   if (!(await Wal.exists(options.disk, options.walDir))) return null;
-  const log = await Wal.open(options.disk, options.walDir, walOptions(options));
-  // The term is written with, and after, the founding entries: without it the power went between
-  // the creation of the log and its first append.
-  const isUnfounded = log.hardState.term === 0 && log.snapshot.index === 0;
-  if (!isUnfounded) return log;
-  try {
-    const { metadata, entries } = foundingOf(options);
-    const { memberId, clusterId } = log.metadata;
-    if (metadata.memberId !== memberId || metadata.clusterId !== clusterId) {
-      throw new BootstrapError('the WAL was begun by another member or for another cluster');
-    }
-    return { ...log, ...(await appendFounding(log.wal, entries)) };
-  } catch (error) {
-    await log.wal.close();
-    throw error;
-  }
+  return Wal.open(options.disk, options.walDir, walOptions(options));
 }
 
 function walOptions(options: BootstrapOptions): WalOptions {
   return { clock: options.clock, walsMax: options.walsMax, observer: options.walObserver };
 }
 
-async function found(options: BootstrapOptions): Promise<Recovered> {
-  const { metadata, entries } = foundingOf(options);
-  const wal = await Wal.create(options.disk, options.walDir, metadata, walOptions(options));
+/** The log appears as a whole or not at all, so one without entries is a joiner's. */
+async function begin(options: BootstrapOptions, start: Start): Promise<Recovered> {
+  const { metadata, entries, hardState } =
+    start.kind === 'new' ? foundingLog(start) : joining(start);
+  const { disk, walDir } = options;
+  const first = { entries, hardState };
+  const wal = await Wal.create(disk, walDir, metadata, walOptions(options), first);
   const snapshot = { index: 0, term: 0, confState: EMPTY_CONF_STATE };
-  try {
-    return { metadata, snapshot, wal, repaired: null, ...(await appendFounding(wal, entries)) };
-  } catch (error) {
-    await wal.close();
-    throw error;
-  }
+  return { metadata, snapshot, wal, repaired: null, entries, hardState };
 }
 
-async function appendFounding(
-  wal: Wal,
-  entries: Entry[],
-): Promise<Pick<Recovered, 'entries' | 'hardState'>> {
-  const hardState: HardState = { term: 1, vote: null, commit: entries.length };
-  await wal.append({ entries, hardState, mustSync: true });
-  return { entries, hardState };
-}
-
-/** etcd: a new cluster's log begins with one entry per founding member, in order of their ids. */
-function foundingOf(options: BootstrapOptions): { metadata: WalMetadata; entries: Entry[] } {
-  const founders = options.initialCluster
-    .map(({ name, peerUrls }) => ({
-      id: memberIdOf(peerUrls, options.clusterToken, null),
-      name,
-      peerUrls,
-    }))
-    .sort((a, b) => compareIds(a.id, b.id));
-  const self = founders.find(({ name }) => name === options.name);
-  if (self === undefined) {
-    throw new BootstrapError(
-      `couldn't find local name "${options.name}" in the initial cluster configuration`,
-    );
-  }
-  if (founders.length > 1) {
-    throw new BootstrapError('clusters of several members are not supported yet');
-  }
-  return {
-    metadata: { memberId: self.id, clusterId: clusterIdOf(founders.map(({ id }) => id)) },
-    entries: founders.map(foundingEntry),
-  };
-}
-
-function foundingEntry(
-  { id, name, peerUrls }: Pick<Member, 'id' | 'name' | 'peerUrls'>,
-  position: number,
-): Entry {
-  const context = memberJson({ id, name, peerUrls, clientUrls: [], isLearner: false });
-  const data = encodeConfChange({
-    id: 0n,
-    type: 'add-node',
-    nodeId: id,
-    context: Buffer.from(context),
-  });
-  return { type: 'conf-change', term: 1, index: position + 1, data };
+function joining({ memberId, clusterId }: Extract<Start, { readonly kind: 'existing' }>) {
+  const hardState: HardState = { term: 0, vote: null, commit: 0 };
+  const metadata: WalMetadata = { memberId, clusterId };
+  return { metadata, entries: [] as Entry[], hardState };
 }
 
 async function openStateMachine(options: BootstrapOptions, applied: Index): Promise<StateMachine> {

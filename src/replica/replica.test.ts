@@ -8,7 +8,8 @@ import { RowTable } from '../platform/rows.ts';
 import type { Peers } from '../ports.ts';
 import type { Message } from '../raft/messages.ts';
 import { EMPTY_BYTES, type Key, keyFromText, type LeaseId, type MemberId } from '../types.ts';
-import { appliedIndex, BootstrapError } from './bootstrap.ts';
+import { appliedIndex } from './bootstrap.ts';
+import { BootstrapError } from './founding.ts';
 import { memberJson } from './members.ts';
 
 const LEASE = 0x77n as LeaseId;
@@ -413,7 +414,9 @@ describe('snapshots', () => {
 
 describe('bootstrap', () => {
   it('refuses a name that is not in the initial cluster', async () => {
-    const start = LoneReplica.start({ bootstrap: { name: 'two' } });
+    const initialCluster = [{ name: 'one', peerUrls: ['http://127.0.0.1:2380'] }];
+    const founding = { kind: 'new', name: 'two', clusterToken: 'token', initialCluster } as const;
+    const start = LoneReplica.start({ bootstrap: { start: founding } });
     await expect(start).rejects.toThrow(BootstrapError);
     await expect(start).rejects.toThrow('couldn\'t find local name "two"');
   });
@@ -463,10 +466,8 @@ describe('bootstrap', () => {
 
   it('founds again when the power went before the founding entries were durable', async () => {
     const lone = new LoneReplica();
-    let isWalThere = false;
     lone.disk.setFault((operation, path) => {
-      if (path === 'data' && operation === 'sync') isWalThere = true;
-      else if (isWalThere && operation === 'sync') throw new Error('power');
+      if (operation === 'sync' && path === 'data') throw new Error('power');
     });
     await expect(lone.open()).rejects.toThrow('power');
     lone.crash(() => false);

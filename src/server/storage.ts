@@ -82,12 +82,15 @@ async function openReplica(options: StorageOptions, disk: Disk, engine: Engine):
     walObserver: observation.wal,
     clock: systemClock,
     random: systemRandom,
-    name: config.name,
-    clusterToken: config.initialClusterToken,
-    initialCluster: [...initialClusterUrls(config.initialCluster)].map(([name, peerUrls]) => ({
-      name,
-      peerUrls,
-    })),
+    start: {
+      kind: 'new',
+      name: config.name,
+      clusterToken: config.initialClusterToken,
+      initialCluster: [...initialClusterUrls(config.initialCluster)].map(([name, peerUrls]) => ({
+        name,
+        peerUrls,
+      })),
+    },
     preVote: config.preVote,
     learnersMax: config.maxLearners,
     leaseTtlMinSeconds: leaseTtlMinSeconds(derived.electionTicks, config.heartbeatInterval),

@@ -48,6 +48,12 @@ export interface WalBatch {
   readonly mustSync: boolean;
 }
 
+/** What a founded log begins with: entries from index 1 on and the state that commits them. */
+export interface WalBeginning {
+  readonly entries: readonly Entry[];
+  readonly hardState: HardState;
+}
+
 export interface Repair {
   readonly file: string;
   /** Where the file was cut. */
@@ -147,14 +153,15 @@ export class Wal {
   }
 
   /**
-   * A new log. etcd: it is built beside its place and renamed into it, so a crash leaves either a
-   * log with a whole header or none.
+   * A new log, beginning with `first`. etcd: it is built beside its place and renamed into it, so a
+   * crash leaves either a log with a whole beginning or none.
    */
   static async create(
     disk: Disk,
     dir: string,
     metadata: WalMetadata,
     options: WalOptions,
+    first: WalBeginning = { entries: [], hardState: EMPTY_STATE },
   ): Promise<Wal> {
     assert(!(await Wal.exists(disk, dir)), 'a log is created once');
     const building = `${dir}.tmp`;
@@ -167,6 +174,8 @@ export class Wal {
     frames.begin(0);
     frames.metadata(encoded);
     frames.snapshot({ index: 0, term: 0, confState: EMPTY_CONF_STATE });
+    for (const entry of first.entries) frames.entry(entry);
+    if (first.hardState.term > 0) frames.state(first.hardState);
     const header = frames.finish();
     // Room for the first appends comes with the header, so that they need not wait for any.
     const start = Buffer.alloc(Math.max(header.length, FIRST_RESERVE_BYTES));
@@ -187,9 +196,9 @@ export class Wal {
       fileBytes: start.length,
       head: header.length,
       crc: frames.crc,
-      written: EMPTY_STATE,
-      hardState: EMPTY_STATE,
-      lastIndex: 0,
+      written: first.hardState,
+      hardState: first.hardState,
+      lastIndex: first.entries.length,
       snapshotIndex: 0,
     });
     wal.#reserveAhead();
