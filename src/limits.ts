@@ -61,6 +61,8 @@ export const limits = {
   leaseSpreadPerSecond: 750,
   /** Expiry revocations in flight. */
   leaseRevokesInflightMax: 16,
+  /** etcd: leases whose remaining time one entry of the log tells. */
+  leaseCheckpointsPerEntryMax: 1000,
   /** Responses buffered for one watch stream before its watchers fall to catching up. */
   watchResponsesBufferedMax: 128,
   /** Bytes buffered for one watch stream before its watchers fall to catching up. */
@@ -89,6 +91,8 @@ export const limits = {
   snapshotsMax: 4,
   /** Hashes over the whole database asked for at once; each reads all of it. */
   hashesMax: 16,
+  /** etcd: whole states on their way to other members at once. */
+  statesSentMax: 16,
   /** Messages from other members waiting for the next turn; Raft survives the loss of more. */
   messagesQueuedMax: 10_000,
   /** Bytes of rows that a snapshot takes from the engine, and turns into pages, in one step. */

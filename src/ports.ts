@@ -159,11 +159,11 @@ export interface Peers {
   /** True when the member has taken the state. Closes the image. */
   sendSnapshot(message: SnapMessage, image: StateImage, signal: AbortSignal): Promise<boolean>;
   /**
-   * Who is there, and who was removed for good. Members named in neither list stay as they are: a
+   * Who is there, and who was removed for good. Members named in neither stay as they are: a
    * joiner learns the others' addresses before it has applied the entries that added them.
    */
   setMembers(members: readonly PeerAddress[], removed: ReadonlySet<MemberId>): void;
-  /** Monotonic milliseconds since when messages get through without a break; `null`: they do not. */
+  /** Monotonic milliseconds since when messages have been getting through; `null`: they do not. */
   activeSinceMs(id: MemberId): number | null;
   close(): Promise<void>;
 }

@@ -132,6 +132,17 @@ export class Raft {
     return this.#core.config;
   }
 
+  /** Whether this member alone is a quorum. */
+  get isLoneVoter(): boolean {
+    const { voters, votersOutgoing } = this.#core.config;
+    return voters.length === 1 && voters[0] === this.id && votersOutgoing.length === 0;
+  }
+
+  /** A snapshot was taken and waits to be persisted. */
+  get snapshotPending(): boolean {
+    return this.#core.log.snapshotPending;
+  }
+
   /** `null` when it is compacted or not there yet. */
   termAt(index: Index): Term | null {
     return this.#core.log.termAt(index);

@@ -133,6 +133,11 @@ export class Members {
     return this.#removed.has(id);
   }
 
+  /** For good: an id never comes back. */
+  removed(): ReadonlySet<MemberId> {
+    return this.#removed;
+  }
+
   /** Sorted by id. */
   list(): readonly Member[] {
     return [...this.#members.values()].sort((a, b) => compareIds(a.id, b.id));

@@ -46,6 +46,7 @@ export interface Outcomes {
   readonly compaction: CompactOutcome;
   readonly leaseGrant: LeaseGrantOutcome;
   readonly leaseRevoke: null;
+  readonly leaseCheckpoint: null;
   readonly alarm: AlarmOutcome;
   readonly clusterVersionSet: null;
   readonly clusterMemberAttrSet: null;

@@ -6,6 +6,13 @@
  */
 
 import type { EtcdError } from '../errors.ts';
+import type { Raft } from '../raft/raft.ts';
+
+/** An encoded entry that waits for Raft to take it. */
+export interface Offer {
+  readonly kind: 'normal' | 'conf-change' | 'conf-change-v2';
+  readonly data: Uint8Array;
+}
 
 interface Waiter {
   readonly resolve: (value: unknown) => void;
@@ -17,6 +24,7 @@ interface Waiter {
 export class Proposals {
   // Insertion order is deadline order, since all requests wait equally long.
   readonly #waiters = new Map<bigint, Waiter>();
+  readonly #unaccepted = new Map<bigint, Offer>();
   readonly #timeoutTicks: number;
   #tick = 0;
 
@@ -28,8 +36,14 @@ export class Proposals {
     return this.#waiters.size;
   }
 
+  /** How many Raft has not taken yet. */
+  get unaccepted(): number {
+    return this.#unaccepted.size;
+  }
+
   /** A promise for the outcome of request `id`, which began at `startedMs`. */
-  wait<T>(id: bigint, startedMs: number): Promise<T> {
+  add<T>(id: bigint, offer: Offer, startedMs: number): Promise<T> {
+    this.#unaccepted.set(id, offer);
     return new Promise<unknown>((resolve, reject) => {
       this.#waiters.set(id, {
         resolve,
@@ -38,6 +52,20 @@ export class Proposals {
         startedMs,
       });
     }) as Promise<T>;
+  }
+
+  /** Hands over what waits for Raft, in order, until it refuses one. */
+  offerTo(raft: Pick<Raft, 'propose' | 'proposeMembership'>): void {
+    for (const [id, { kind, data }] of this.#unaccepted) {
+      const isTaken = kind === 'normal' ? raft.propose(data) : raft.proposeMembership(kind, data);
+      if (!isTaken) return;
+      this.#unaccepted.delete(id);
+    }
+  }
+
+  /** False when Raft has taken the request already. */
+  withdraw(id: bigint): boolean {
+    return this.#unaccepted.delete(id);
   }
 
   /** When the request began; `null` when nobody waits for it here. */

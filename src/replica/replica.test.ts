@@ -5,7 +5,7 @@ import { encodeConfChange } from '../codec/raftpb.ts';
 import { errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { RowTable } from '../platform/rows.ts';
-import type { Peers } from '../ports.ts';
+import type { PeerEvents, Peers } from '../ports.ts';
 import type { Message } from '../raft/messages.ts';
 import { EMPTY_BYTES, type Key, keyFromText, type LeaseId, type MemberId } from '../types.ts';
 import { appliedIndex } from './bootstrap.ts';
@@ -35,8 +35,11 @@ class SilentPeers implements Peers {
   send(messages: readonly Message[]): void {
     this.sent.push(...messages);
   }
-  onMessage(fn: (message: Message) => void): void {
-    this.deliver = fn;
+  start({ message }: PeerEvents): void {
+    this.deliver = message;
+  }
+  activeSinceMs(): null {
+    return null;
   }
   setMembers(): void {}
   sendSnapshot(): Promise<boolean> {

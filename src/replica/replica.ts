@@ -12,60 +12,44 @@
  * is unknown. It knows nothing of transports, and of time only what ticks tell it.
  */
 
+import { must } from '../assert.ts';
 import { AlarmAction, AlarmType, encodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';
+import { encodeConfChange } from '../codec/raftpb.ts';
 import { encode } from '../codec/wire.ts';
 import { EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
-import type { Clock, Peers, StagedRows, Stop } from '../ports.ts';
-import type { ConfChange, ConfState, Entry, Message } from '../raft/messages.ts';
+import type { Peers, SnapMessage, Stop } from '../ports.ts';
+import type {
+  ConfChange,
+  ConfState,
+  Entry,
+  Message,
+  Snapshot,
+  SnapshotMetadata,
+} from '../raft/messages.ts';
 import type { Persist, Raft, RaftStatus, Ready } from '../raft/raft.ts';
-import type { ClusterId, Index, LeaseId, MemberId, Term } from '../types.ts';
-import type { Wal } from '../wal/wal.ts';
+import type { ClusterId, Index, MemberId, Term } from '../types.ts';
 import { AppliedWaiters } from './applied-waiters.ts';
+import { CompactionRunner } from './compaction-runner.ts';
+import { FirstElection } from './first-election.ts';
+import { Flusher } from './flusher.ts';
+import { LeadershipTransfers } from './leadership-transfers.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
 import type { CommandOf, Outcomes, ProposalKind, Result } from './outcome.ts';
-import { Proposals } from './proposals.ts';
+import { type Offer, Proposals } from './proposals.ts';
 import { ReadBarriers } from './read-barriers.ts';
+import type { ReplicaCluster, ReplicaOptions } from './replica-options.ts';
 import type { RequestIds } from './request-ids.ts';
 import type { StateMachine } from './state-machine.ts';
+import { StateTransfers } from './state-transfers.ts';
+import { WalQueue } from './wal-queue.ts';
 
-/** What the replica reports while it works; everything else is read from it when asked. */
-export interface ReplicaObserver {
-  rowsFlushed(seconds: number): void;
-  entryApplied(kind: string, seconds: number): void;
-  /** A request proposed here was answered, so long after it began. */
-  requestAnswered(kind: string, seconds: number): void;
-  proposalFailed(): void;
-  leaderChanged(lead: MemberId | null, term: Term, self: MemberId): void;
-  snapshotSaved(index: Index): void;
-  leaseExpired(): void;
-}
-
-export interface ReplicaOptions {
-  readonly memberId: MemberId;
-  readonly clusterId: ClusterId;
-  readonly clock: Clock;
-  readonly tickMs: number;
-  readonly electionTicks: number;
-  readonly requestTimeoutTicks: number;
-  readonly requestBytesMax: number;
-  readonly snapshotEntries: number;
-  readonly catchUpEntries: number;
-  readonly compactionSleepMs: number;
-  readonly raft: Raft;
-  readonly wal: Wal;
-  readonly rows: StagedRows;
-  readonly stateMachine: StateMachine;
-  readonly requestIds: RequestIds;
-  readonly peers: Peers | null;
-  readonly confState: ConfState;
-  readonly snapshotIndex: Index;
-  readonly observer: ReplicaObserver;
-  readonly onFatal: (error: unknown) => void;
-}
-
-const LEASE_CHECK_MS = 500;
 /** etcd: how long the leader waits for its own applying before it answers about leases. */
 const WAIT_APPLIED_MS = 1000;
+/** etcd: how long a removed member goes on, so that the others hear of the commit. */
+const REMOVED_GRACE_MS = 1000;
+/** etcd: how long after a state was sent the entries behind it are kept. */
+const KEEP_LOG_MS = 30_000;
 
 export class Replica {
   readonly memberId: MemberId;
@@ -78,21 +62,21 @@ export class Replica {
   readonly #reads: ReadBarriers;
   readonly #appliedWaiters: AppliedWaiters;
   #confState: ConfState;
-  // Encoded proposals that Raft has not accepted yet, by request id.
-  #unaccepted = new Map<bigint, Uint8Array>();
+  readonly #wal: WalQueue;
+  readonly #flusher: Flusher;
+  readonly #leases: LeaseKeeper;
+  readonly #compaction: CompactionRunner;
+  readonly #firstElection: FirstElection | null;
+  readonly #transfers: LeadershipTransfers;
+  readonly #stateTransfers: StateTransfers | null;
   #messages: Message[] = [];
   #turnDue = false;
-  // The operation of the WAL in flight; settles after what was to be done then.
-  #walWork: Promise<void> | null = null;
-  readonly #walQueue: WalWork[] = [];
-  #flush: Promise<void> | null = null;
-  #flushedIndex: Index;
   #snapshotIndex: Index;
+  /** Until then no entry is dropped: a member that has just taken a state needs what follows. */
+  #keepLogUntilTick = 0;
   #ticks = 0;
-  #lastFlushTick = 0;
-  #primaryTerm: Term | null = null;
-  #revokesInflight = 0;
-  #compaction: Promise<void> | null = null;
+  /** Set when this member was removed from the cluster. */
+  #endTick: number | null = null;
   #raisingNoSpace: Promise<void> | null = null;
   #lead: MemberId | null = null;
   #leadElectedTick = Number.NEGATIVE_INFINITY;
@@ -109,7 +93,6 @@ export class Replica {
     this.requestIds = options.requestIds;
     this.#raft = options.raft;
     this.#confState = options.confState;
-    this.#flushedIndex = options.stateMachine.appliedIndex;
     this.#snapshotIndex = options.snapshotIndex;
     const timeoutTicks = options.requestTimeoutTicks;
     this.#proposals = new Proposals(timeoutTicks);
@@ -119,6 +102,29 @@ export class Replica {
       retryTicks: Math.max(1, Math.ceil(500 / options.tickMs)),
       nextId: () => options.requestIds.next(),
     });
+    const failed = (error: unknown): void => this.#fail(error);
+    const guard = (step: () => void): void => this.#guard(step);
+    this.#wal = new WalQueue({ guard, failed, turn: () => this.#turn() });
+    this.#flusher = this.#newFlusher();
+    this.#leases = new LeaseKeeper({
+      lessor: options.stateMachine.lessor,
+      tickMs: options.tickMs,
+      electionTicks: options.electionTicks,
+      revoke: (id) => this.propose('leaseRevoke', { id }),
+      expired: () => options.observer.leaseExpired(),
+    });
+    this.#compaction = new CompactionRunner({
+      store: options.stateMachine.store,
+      clock: options.clock,
+      pauseMs: options.compactionSleepMs,
+      stopping: this.stopping,
+      failed,
+    });
+    this.#firstElection = options.electionTickAdvance
+      ? new FirstElection(options.electionTicks)
+      : null;
+    this.#transfers = new LeadershipTransfers(timeoutTicks);
+    this.#stateTransfers = this.#newStateTransfers();
   }
 
   get term(): Term {
@@ -141,12 +147,12 @@ export class Replica {
     return this.stateMachine.appliedIndex;
   }
 
-  get pendingProposals(): number {
-    return this.#proposals.size;
-  }
-
   raftStatus(): RaftStatus {
     return this.#raft.status();
+  }
+
+  get pendingProposals(): number {
+    return this.#proposals.size;
   }
 
   /** Aborted when the member stops. */
@@ -158,23 +164,26 @@ export class Replica {
     return this.#confState;
   }
 
+  get isLearner(): boolean {
+    return this.#confState.learners.includes(this.memberId);
+  }
+
+  get peers(): Peers | null {
+    return this.#options.cluster?.peers ?? null;
+  }
+
   /** Monotonic ticks since the start; the time that leases and deadlines are counted in. */
   get ticks(): number {
     return this.#ticks;
   }
 
   start(): void {
-    const { clock, tickMs, peers } = this.#options;
+    const { clock, tickMs, cluster } = this.#options;
     this.#stopTicking = clock.every(tickMs, () => this.#guard(() => this.#tick()));
-    peers?.start({
-      message: (message) => this.#receive(message),
-      unreachable: (id) => this.#guard(() => this.#raft.unreachable(id)),
-      snapshot: () => Promise.reject(new Error('not yet')),
-      removed: () => {},
-    });
+    if (cluster !== null) this.#joinPeers(cluster);
     this.#campaignAlone();
     // A compaction that the last life did not finish goes on.
-    if (this.stateMachine.store.compactionPending) this.#startCompaction();
+    this.#compaction.start();
     this.#schedule();
   }
 
@@ -187,7 +196,7 @@ export class Replica {
     const backlog = this.commit - this.applied;
     if (
       backlog > limits.applyBacklogEntriesMax ||
-      this.#unaccepted.size > limits.proposalsQueuedMax ||
+      this.#proposals.unaccepted > limits.proposalsQueuedMax ||
       this.#options.rows.stagedBytes > limits.stagedBytesMax
     ) {
       return Promise.reject(errors.tooManyRequests);
@@ -199,9 +208,45 @@ export class Replica {
       request: { case: kind, value } as never,
     });
     if (data.length > this.#options.requestBytesMax) return Promise.reject(errors.requestTooLarge);
-    this.#unaccepted.set(id, data);
+    return this.#offer(id, { kind: 'normal', data });
+  }
+
+  /**
+   * Puts an entry into the log that is not an `InternalRaftRequest`, and waits as `propose` does.
+   * What `encode` makes carries the id that it is given.
+   */
+  proposeEncoded<R extends Result>(
+    kind: Offer['kind'],
+    encode: (requestId: bigint) => Uint8Array,
+  ): Promise<R> {
+    if (this.#state !== 'running') return Promise.reject(errors.stopped);
+    const id = this.requestIds.next();
+    return this.#offer(id, { kind, data: encode(id) });
+  }
+
+  /**
+   * Resolves when the change is applied here; rejects with the verdict of the membership table, as
+   * `timeout` when Raft would not have it (another change is pending), or as `propose` does.
+   */
+  async changeMembership(change: Omit<ConfChange, 'id'>): Promise<void> {
+    await this.proposeEncoded('conf-change', (id) => encodeConfChange({ ...change, id }));
+  }
+
+  #offer<T>(id: bigint, offer: Offer): Promise<T> {
     this.#schedule();
-    return this.#proposals.wait<Outcomes[C]>(id, this.#options.clock.monotonic());
+    return this.#proposals.add<T>(id, offer, this.#options.clock.monotonic());
+  }
+
+  /**
+   * Gives the leadership of this member to another one. Resolves when that one leads; rejects with
+   * `timeoutLeaderTransfer`, or `stopped`.
+   */
+  transferLeadership(to: MemberId): Promise<void> {
+    if (this.#state !== 'running') return Promise.reject(errors.stopped);
+    if (this.lead === to) return Promise.resolve();
+    this.#raft.transferLeadership(to);
+    this.#schedule();
+    return this.#transfers.wait(to);
   }
 
   /** Resolves when everything acknowledged before the call, anywhere, is visible here. */
@@ -236,10 +281,7 @@ export class Replica {
 
   /** Makes everything applied so far durable in the engine. */
   async flush(): Promise<void> {
-    while (this.#flush !== null) await this.#flush;
-    if (this.#state === 'failed') return;
-    this.#startFlush();
-    await this.#flush;
+    if (this.#state !== 'failed') await this.#flusher.flush();
   }
 
   /**
@@ -257,14 +299,11 @@ export class Replica {
       this.#stop();
     }
     await this.stateMachine.hub.close();
-    await this.#compaction;
-    await this.#walIdle();
+    await this.#compaction.stop();
+    await this.#wal.idle();
+    await this.#stateTransfers?.close();
     await this.flush();
-    await this.#walIdle();
-  }
-
-  async #walIdle(): Promise<void> {
-    while (this.#walWork !== null) await this.#walWork;
+    await this.#wal.idle();
   }
 
   /** Nothing new begins; everybody who waits is told. */
@@ -274,7 +313,8 @@ export class Replica {
     this.#proposals.rejectAll(errors.stopped);
     this.#reads.rejectAll(errors.stopped);
     this.#appliedWaiters.rejectAll(errors.stopped);
-    this.stateMachine.lessor.demote();
+    this.#transfers.rejectAll(errors.stopped);
+    this.#leases.follow();
   }
 
   /** Raft survives the loss of what finds no room. */
@@ -318,67 +358,65 @@ export class Replica {
     this.#drainReady();
   }
 
-  #offerProposals(): void {
-    if (this.#unaccepted.size === 0 || this.#raft.lead === null) return;
-    for (const [id, data] of this.#unaccepted) {
-      if (!this.#raft.propose(data)) break;
-      this.#unaccepted.delete(id);
-    }
-  }
-
   #drainReady(): void {
     for (;;) {
       // In every round: the one before may have made somebody leader.
-      this.#offerProposals();
+      if (this.#raft.lead !== null) this.#proposals.offerTo(this.#raft);
       const ready = this.#raft.takeReady();
       if (ready.role !== null) this.#onRole(ready.role);
-      if (ready.send.length > 0) this.#options.peers?.send(ready.send);
+      if (ready.send.length > 0) this.#send(ready.send);
       if (ready.persist !== null) this.#persist(ready.persist);
       for (const read of ready.reads) this.#reads.confirm(read.context, read.index);
       if (ready.apply.length > 0) this.#apply(ready.apply);
       this.#reads.release(this.applied);
       if (isIdle(ready)) break;
     }
-    this.#maybeFlush();
+    this.#flusher.maybe(this.#ticks, this.applied);
+  }
+
+  #send(messages: readonly Message[]): void {
+    const peers = this.peers;
+    if (peers === null) return;
+    const states = messages.filter((message) => message.type === 'snap');
+    for (const message of states) this.#stateTransfers?.send(message);
+    peers.send(states.length === 0 ? messages : messages.filter(({ type }) => type !== 'snap'));
   }
 
   #persist(persist: Persist): void {
-    this.#useWal({
-      run: () => this.#options.wal.append(persist),
+    const { wal } = this.#options;
+    const { snapshot } = persist;
+    this.#wal.add({
+      run: () => (snapshot === null ? wal.append(persist) : this.#install(persist, snapshot)),
       done: () => {
         this.#raft.persisted();
-        if (persist.thenSend.length > 0) this.#options.peers?.send(persist.thenSend);
+        if (snapshot !== null) this.#installed();
+        if (persist.thenSend.length > 0) this.#send(persist.thenSend);
       },
     });
   }
 
-  /** The WAL takes one operation at a time; others wait in order. */
-  #useWal(work: WalWork): void {
-    if (this.#walWork !== null) {
-      this.#walQueue.push(work);
-      return;
-    }
-    const pending = work.run();
-    if (pending === null) {
-      work.done();
-      return;
-    }
-    this.#walWork = pending.then(
-      () => {
-        this.#walWork = null;
-        this.#guard(() => {
-          work.done();
-          const next = this.#walQueue.shift();
-          if (next !== undefined) this.#useWal(next);
-          // Not through `defer`: clients wait for exactly this.
-          this.#turn();
-        });
-      },
-      (error: unknown) => {
-        this.#walWork = null;
-        this.#fail(error);
-      },
-    );
+  /** Replaces the state, and then the log, by what was received. */
+  async #install(persist: Persist, { metadata }: Snapshot): Promise<void> {
+    const { wal } = this.#options;
+    await this.#compaction.stop();
+    await this.#flusher.hold();
+    await this.#stateTransfers?.install(metadata);
+    const { term, vote, commit } = this.#raft;
+    // From here on the log can only be read from this mark.
+    await wal.saveSnapshot(metadata, persist.hardState ?? { term, vote, commit });
+    await wal.append(persist);
+    await wal.release(metadata.index);
+    this.#flusher.release(metadata.index);
+    this.#snapshotIndex = metadata.index;
+    this.#confState = metadata.confState;
+  }
+
+  #installed(): void {
+    this.#options.observer.snapshotInstalled(this.applied);
+    this.#tellPeers();
+    this.#reads.release(this.applied);
+    this.#appliedWaiters.release(this.applied);
+    this.#compaction.start();
   }
 
   #apply(entries: readonly Entry[]): void {
@@ -389,7 +427,8 @@ export class Replica {
       if (confChange !== null) this.#reconfigure(confChange);
       const ended = clock.monotonic();
       observer.entryApplied(kind, (ended - started) / 1000);
-      this.#promoteLessor(entry);
+      // Not before: it is now known which leases there are.
+      if (this.isLeader && entry.term === this.term) this.#leases.lead(this.term, this.#ticks);
       if (requestId === null) continue;
       const asked = this.#proposals.startedMs(requestId);
       if (asked !== null) observer.requestAnswered(kind, (ended - asked) / 1000);
@@ -397,7 +436,7 @@ export class Replica {
     }
     this.#raft.applied(this.applied);
     this.#campaignAlone();
-    if (this.stateMachine.store.compactionPending) this.#startCompaction();
+    this.#compaction.start();
     this.#appliedWaiters.release(this.applied);
   }
 
@@ -417,31 +456,36 @@ export class Replica {
 
   /** A lone voter has nobody to wait for. */
   #campaignAlone(): void {
-    if (this.#raft.lead !== null || !isLoneVoter(this.#confState, this.memberId)) return;
-    if (this.#raft.state === 'follower') this.#raft.campaign();
-  }
-
-  #startCompaction(): void {
-    if (this.#compaction !== null || this.#state !== 'running') return;
-    const { clock, compactionSleepMs } = this.#options;
-    const { store } = this.stateMachine;
-    const { signal } = this.#stopping;
-    const pause = (): Promise<void> => delay(clock, compactionSleepMs, signal);
-    this.#compaction = store.runCompaction(pause, signal).then(
-      () => {
-        this.#compaction = null;
-        // One that was scheduled while the last one was ending.
-        if (store.compactionPending) this.#startCompaction();
-      },
-      (error: unknown) => {
-        this.#compaction = null;
-        this.#fail(error);
-      },
-    );
+    const { isLoneVoter, lead, state } = this.#raft;
+    if (isLoneVoter && lead === null && state === 'follower') this.#raft.campaign();
   }
 
   #reconfigure(change: ConfChange): void {
     this.#confState = this.#raft.applyConfChange(change.nodeId === null ? null : change);
+    this.#tellPeers();
+    if (this.stateMachine.members.isRemoved(this.memberId)) this.#removed();
+  }
+
+  #joinPeers({ peers, remotes }: ReplicaCluster): void {
+    const states = must(this.#stateTransfers, 'a member of a cluster can take states');
+    peers.start({
+      message: (message) => this.#receive(message),
+      unreachable: (id) => this.#guard(() => this.#raft.unreachable(id)),
+      snapshot: (message, body) => states.receive(message, body),
+      removed: () => this.#removed(),
+    });
+    peers.setMembers(remotes, new Set());
+    this.#tellPeers();
+  }
+
+  #tellPeers(): void {
+    const { members } = this.stateMachine;
+    this.peers?.setMembers(members.list(), members.removed());
+  }
+
+  /** etcd: the others may still have to hear that the entry is committed; then the member ends. */
+  #removed(): void {
+    this.#endTick ??= this.#ticks + Math.ceil(REMOVED_GRACE_MS / this.#options.tickMs);
   }
 
   #onRole(role: NonNullable<Ready['role']>): void {
@@ -452,29 +496,22 @@ export class Replica {
     }
     if (role.lead !== null && role.lead !== this.#lead) this.#leadElectedTick = this.#ticks;
     this.#lead = role.lead;
-    if (role.state !== 'leader' && this.#primaryTerm !== null) {
-      this.#primaryTerm = null;
-      this.stateMachine.lessor.demote();
-    }
-  }
-
-  /** A new leader may expire leases once it has applied the first entry of its own term. */
-  #promoteLessor(entry: Entry): void {
-    if (!this.isLeader || entry.term !== this.term || this.#primaryTerm === this.term) return;
-    this.#primaryTerm = this.term;
-    this.stateMachine.lessor.promote(this.#ticks, this.#options.electionTicks);
+    if (role.state !== 'leader') this.#leases.follow();
+    if (role.lead !== null) this.#transfers.leads(role.lead);
   }
 
   #tick(): void {
     this.#ticks++;
     this.#raft.tick();
-    this.stateMachine.lessor.tick(this.#ticks);
+    const { peers, confState } = this;
+    if (peers !== null) this.#firstElection?.tick(this.#raft, peers, confState.voters);
+    this.#leases.tick(this.#ticks);
     const failed = this.#proposals.tick((id, startTick) => this.#timeoutOf(id, startTick));
     for (let i = 0; i < failed; i++) this.#options.observer.proposalFailed();
     this.#reads.tick();
     this.#appliedWaiters.tick();
-    const leaseCheckTicks = Math.max(1, Math.round(LEASE_CHECK_MS / this.#options.tickMs));
-    if (this.#ticks % leaseCheckTicks === 0) this.#expireLeases();
+    this.#transfers.tick();
+    if (this.#ticks === this.#endTick) this.#options.onRemoved();
     this.#turn();
   }
 
@@ -483,7 +520,7 @@ export class Replica {
    * names the likely reason.
    */
   #timeoutOf(id: bigint, startTick: number): EtcdError {
-    if (this.#unaccepted.delete(id)) return errors.deadlineExceeded;
+    if (this.#proposals.withdraw(id)) return errors.deadlineExceeded;
     const elected = this.#leadElectedTick;
     if (startTick > elected - 2 * this.#options.electionTicks && startTick < elected) {
       return errors.timeoutDueToLeaderFail;
@@ -491,99 +528,67 @@ export class Replica {
     return this.#lead === null ? errors.timeoutDueToConnectionLost : errors.timeout;
   }
 
-  #expireLeases(): void {
-    if (this.#primaryTerm === null) return;
-    const room = limits.leaseRevokesInflightMax - this.#revokesInflight;
-    if (room <= 0) return;
-    const max = Math.min(room, limits.leaseExpiriesPerCheckMax);
-    const due = this.stateMachine.lessor.expired(this.#ticks, max);
-    for (const id of due) this.#revokeExpired(id);
-  }
-
-  #revokeExpired(id: LeaseId): void {
-    this.#revokesInflight++;
-    const done = (): void => {
-      this.#revokesInflight--;
+  #newFlusher(): Flusher {
+    const { rows, clock, tickMs, stateMachine, observer } = this.#options;
+    const position = () => {
+      const confState = this.#confState;
+      const { appliedIndex: index, appliedTerm: term } = stateMachine;
+      return { metadata: { index, term, confState }, rows: stateMachine.positionRows(confState) };
     };
-    // A failed revoke is tried again by a later check; the lease stays expired until then.
-    this.propose('leaseRevoke', { id }).then(() => {
-      done();
-      this.#options.observer.leaseExpired();
-    }, done);
+    const flushed = (metadata: SnapshotMetadata, seconds: number): void => {
+      observer.rowsFlushed(seconds);
+      this.#guard(() => this.#maybeSnapshot(metadata));
+    };
+    const failed = (error: unknown): void => this.#fail(error);
+    const options = { rows, clock, tickMs, position, flushed, failed };
+    return new Flusher(options, stateMachine.appliedIndex);
   }
 
-  #maybeFlush(): void {
-    if (this.#flush !== null || this.applied === this.#flushedIndex) return;
-    const { rows, tickMs } = this.#options;
-    const due =
-      rows.stagedRows >= limits.stagedRowsFlush ||
-      rows.stagedBytes >= limits.stagedBytesFlush ||
-      (this.#ticks - this.#lastFlushTick) * tickMs >= limits.flushIntervalMs;
-    if (due) this.#startFlush();
+  #newStateTransfers(): StateTransfers | null {
+    const { cluster, tickMs } = this.#options;
+    if (cluster === null) return null;
+    const { peers, states } = cluster;
+    return new StateTransfers({
+      peers,
+      states,
+      stopping: this.stopping,
+      flush: () => this.flush(),
+      sent: (to, ok) => {
+        this.#keepLogUntilTick = this.#ticks + Math.ceil(KEEP_LOG_MS / tickMs);
+        this.#guard(() => this.#raft.snapshotSent(to, ok));
+      },
+      offer: (message) => this.#takeSnapshot(message),
+      failed: (error) => this.#fail(error),
+    });
   }
 
-  #startFlush(): void {
-    const { rows, clock, observer } = this.#options;
-    const started = clock.monotonic();
-    const index = this.applied;
-    const term = this.stateMachine.appliedTerm;
-    const confState = this.#confState;
-    this.#lastFlushTick = this.#ticks;
-    this.#flush = rows.flush(this.stateMachine.positionRows(confState)).then(
-      () => {
-        this.#flush = null;
-        this.#flushedIndex = index;
-        observer.rowsFlushed((clock.monotonic() - started) / 1000);
-        this.#guard(() => this.#maybeSnapshot({ index, term, confState }));
-      },
-      (error: unknown) => {
-        this.#flush = null;
-        this.#fail(error);
-      },
-    );
+  #takeSnapshot(message: SnapMessage): boolean {
+    if (this.#state !== 'running') return false;
+    this.#guard(() => this.#raft.step(message));
+    this.#schedule();
+    return this.#raft.snapshotPending;
   }
 
   /** etcd: every --snapshot-count entries the WAL gets a snapshot record and lets segments go. */
-  #maybeSnapshot(metadata: { index: Index; term: Term; confState: ConfState }): void {
+  #maybeSnapshot(metadata: SnapshotMetadata): void {
     const { snapshotEntries, catchUpEntries, wal, observer } = this.#options;
     if (metadata.index - this.#snapshotIndex <= snapshotEntries) return;
     this.#snapshotIndex = metadata.index;
     const { term, vote, commit } = this.#raft;
-    this.#useWal({
+    this.#wal.add({
       run: async () => {
         await wal.saveSnapshot(metadata, { term, vote, commit });
         await wal.release(metadata.index);
       },
       done: () => {
         observer.snapshotSaved(metadata.index);
+        // etcd: a member that is just taking a state will need the entries behind it.
+        const isAwaited = (this.#stateTransfers?.sending ?? 0) > 0;
+        if (isAwaited || this.#ticks < this.#keepLogUntilTick) return;
         this.#raft.compactLog(Math.max(0, metadata.index - catchUpEntries));
       },
     });
   }
-}
-
-/** `run` returns null when it is done already. */
-interface WalWork {
-  readonly run: () => Promise<void> | null;
-  readonly done: () => void;
-}
-
-function isLoneVoter(state: ConfState, id: MemberId): boolean {
-  return state.voters.length === 1 && state.voters[0] === id && state.votersOutgoing.length === 0;
-}
-
-/** Ends early, without an error, when the signal is aborted. */
-function delay(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = (): void => {
-      stop();
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const stop = clock.every(ms, end);
-    signal.addEventListener('abort', end);
-  });
 }
 
 function isIdle({ persist, apply, reads, role }: Ready): boolean {

@@ -13,7 +13,8 @@ import type { GrpcMethod, GrpcMethodMetrics, GrpcType } from '../metrics/grpc-fa
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import type { Registry } from '../metrics/prom-registry.ts';
 import type { Bootstrapped } from '../replica/bootstrap.ts';
-import type { Replica, ReplicaObserver } from '../replica/replica.ts';
+import type { Replica } from '../replica/replica.ts';
+import type { ReplicaObserver } from '../replica/replica-options.ts';
 import { hexId } from '../types.ts';
 import { SERVER_VERSION } from '../version.ts';
 import type { WalObserver } from '../wal/wal.ts';
@@ -201,6 +202,9 @@ function replicaObserver(
     },
     snapshotSaved(index) {
       log.info('saved snapshot to disk', { 'snapshot-index': index });
+    },
+    snapshotInstalled(index) {
+      log.info('applied snapshot', { 'incoming-leader-snapshot-index': index });
     },
     leaseExpired() {
       server.leaseExpiredTotal.inc();

@@ -107,6 +107,7 @@ async function openReplica(options: StorageOptions, disk: Disk, engine: Engine):
     clock: systemClock,
     requestBytesMax: config.maxRequestBytes,
     snapshotEntries: derived.snapshotCount,
+    electionTickAdvance: config.initialElectionTickAdvance,
     catchUpEntries: config.snapshotCatchupEntries,
     compactionSleepMs: derived.compactionSleepMs,
     raft: started.raft,
@@ -114,11 +115,12 @@ async function openReplica(options: StorageOptions, disk: Disk, engine: Engine):
     rows,
     stateMachine: started.stateMachine,
     requestIds: new RequestIds(started.memberId, systemClock.now()),
-    peers: null,
+    cluster: null,
     confState: started.confState,
     snapshotIndex: started.snapshotIndex,
     observer: observation.replica,
     onFatal,
+    onRemoved() {},
   });
   return {
     engine,

@@ -12,14 +12,22 @@ import {
   type Bootstrapped,
   bootstrap,
 } from '../../src/replica/bootstrap.ts';
-import { Replica, type ReplicaOptions } from '../../src/replica/replica.ts';
+import { Replica } from '../../src/replica/replica.ts';
+import type { ReplicaOptions } from '../../src/replica/replica-options.ts';
 import { RequestIds } from '../../src/replica/request-ids.ts';
+import type { States } from '../../src/replica/state-transfers.ts';
 import { type Key, keyFromText, type LeaseId, NO_LEASE } from '../../src/types.ts';
 import { HandClock } from './hand-clock.ts';
 
 export const TICK_MS = 100;
 const ELECTION_TICKS = 10;
 const TIMEOUT_TICKS = 70;
+
+/** For members whose peers never get as far as a snapshot. */
+const NO_STATES: States = {
+  open: () => Promise.reject(new Error('no snapshots here')),
+  receive: () => Promise.reject(new Error('no snapshots here')),
+};
 
 export interface LoneOptions {
   readonly bootstrap?: Partial<BootstrapOptions>;
@@ -129,7 +137,8 @@ export class LoneReplica {
       rows: this.rows,
       stateMachine: started.stateMachine,
       requestIds: new RequestIds(started.memberId, clock.now()),
-      peers: peers ?? null,
+      electionTickAdvance: true,
+      cluster: peers === undefined ? null : { peers, states: NO_STATES, remotes: [] },
       confState: started.confState,
       snapshotIndex: started.snapshotIndex,
       observer: {
@@ -138,12 +147,14 @@ export class LoneReplica {
         requestAnswered() {},
         proposalFailed() {},
         leaderChanged() {},
+        snapshotInstalled() {},
         snapshotSaved: (index) => this.snapshots.push(index),
         leaseExpired: () => {
           this.leasesExpired++;
         },
       },
       onFatal,
+      onRemoved() {},
       ...replica,
     });
   }

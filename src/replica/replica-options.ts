@@ -1,0 +1,60 @@
+/** What a replica is made of, and what it tells about itself. */
+
+import type { Clock, PeerAddress, Peers, StagedRows } from '../ports.ts';
+import type { ConfState } from '../raft/messages.ts';
+import type { Raft } from '../raft/raft.ts';
+import type { ClusterId, Index, MemberId, Term } from '../types.ts';
+import type { Wal } from '../wal/wal.ts';
+import type { RequestIds } from './request-ids.ts';
+import type { StateMachine } from './state-machine.ts';
+import type { States } from './state-transfers.ts';
+
+/** What the replica reports while it works; everything else is read from it when asked. */
+export interface ReplicaObserver {
+  rowsFlushed(seconds: number): void;
+  entryApplied(kind: string, seconds: number): void;
+  /** A request proposed here was answered, so long after it began. */
+  requestAnswered(kind: string, seconds: number): void;
+  proposalFailed(): void;
+  leaderChanged(lead: MemberId | null, term: Term, self: MemberId): void;
+  snapshotSaved(index: Index): void;
+  /** The state was replaced by another member's, which stands at `index`. */
+  snapshotInstalled(index: Index): void;
+  leaseExpired(): void;
+}
+
+export interface ReplicaOptions {
+  readonly memberId: MemberId;
+  readonly clusterId: ClusterId;
+  readonly clock: Clock;
+  readonly tickMs: number;
+  readonly electionTicks: number;
+  /** etcd's --initial-election-tick-advance: with others in reach, do not wait after a start. */
+  readonly electionTickAdvance: boolean;
+  readonly requestTimeoutTicks: number;
+  readonly requestBytesMax: number;
+  readonly snapshotEntries: number;
+  readonly catchUpEntries: number;
+  readonly compactionSleepMs: number;
+  readonly raft: Raft;
+  readonly wal: Wal;
+  readonly rows: StagedRows;
+  readonly stateMachine: StateMachine;
+  readonly requestIds: RequestIds;
+  /** `null` for a member that is alone for good. */
+  readonly cluster: ReplicaCluster | null;
+  readonly confState: ConfState;
+  readonly snapshotIndex: Index;
+  readonly observer: ReplicaObserver;
+  readonly onFatal: (error: unknown) => void;
+  /** This member was removed from the cluster for good, and has to end. */
+  readonly onRemoved: () => void;
+}
+
+/** How the replica reaches the other members. */
+export interface ReplicaCluster {
+  readonly peers: Peers;
+  readonly states: States;
+  /** Members whose addresses are known before the entries that added them are applied. */
+  readonly remotes: readonly PeerAddress[];
+}
