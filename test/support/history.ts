@@ -58,7 +58,7 @@ export interface History {
   readonly log: readonly Event[];
   /** The revision of the first change (2: the log begins with the cluster). */
   readonly firstRevision?: number;
-  /** Whether a key is written by these clients only; changes of other keys are taken as they are. */
+  /** Whether only these clients write a key; changes of other keys are taken as they are. */
   readonly isOurs?: (key: string) => boolean;
 }
 
