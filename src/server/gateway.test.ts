@@ -116,6 +116,7 @@ beforeEach(async () => {
     get lead() {
       return leader;
     },
+    isLearner: false,
   });
   nowMs = 1000;
   gateway = createGateway({

@@ -1,4 +1,7 @@
-/** The Lease service. Only the primary lessor keeps time, so keep-alives are answered there. */
+/**
+ * The Lease service. Grants and revokes go through the log; only the primary lessor, the leader's,
+ * keeps time, so keep-alives and remaining times are asked there, over the peer port if need be.
+ */
 
 import {
   decodeLeaseGrantRequest,
@@ -23,15 +26,39 @@ import {
   type ResponseHeader,
 } from '../codec/gen/etcdserverpb.ts';
 import { EtcdError, errors } from '../errors.ts';
+import type { TimeToLive } from '../lease/lessor.ts';
 import { limits } from '../limits.ts';
 import { leaseGrantCost } from '../replica/cost.ts';
 import type { Replica } from '../replica/replica.ts';
-import { NO_LEASE } from '../types.ts';
+import { type LeaseId, NO_LEASE } from '../types.ts';
+import type { AskLeader } from './leader-calls.ts';
+import type { PrimaryLeases } from './primary-leases.ts';
 import { bidi, type Caller, drained, type Input, type Method, type Output, unary } from './rpc.ts';
 import type { Space } from './space.ts';
 
+/** How other members are asked. Both reject with `leaseNotFound` when the leader says so. */
+export interface LeasePeers {
+  /** The granted TTL. */
+  leaseKeepAlive(url: string, id: LeaseId, signal: AbortSignal): Promise<number>;
+  leaseTimeToLive(
+    url: string,
+    request: LeaseTimeToLiveRequest,
+    signal: AbortSignal,
+  ): Promise<TimeToLive>;
+}
+
 export interface LeaseDeps {
-  readonly replica: Replica;
+  readonly replica: Pick<
+    Replica,
+    'stateMachine' | 'requestIds' | 'propose' | 'readBarrier' | 'lead' | 'memberId'
+  >;
+  readonly primary: PrimaryLeases;
+  readonly askLeader: AskLeader;
+  readonly peers: LeasePeers;
+  /** Renews what is known without waiting for what is committed (gate FastLeaseKeepAlive). */
+  readonly fastKeepAlive: boolean;
+  readonly tickMs: number;
+  readonly monotonic: () => number;
   readonly space: Space;
   readonly header: () => ResponseHeader;
 }
@@ -42,10 +69,39 @@ export interface LeaseService {
   renew(request: LeaseKeepAliveRequest): Promise<LeaseKeepAliveResponse>;
   timeToLive(request: LeaseTimeToLiveRequest): Promise<LeaseTimeToLiveResponse>;
   leases(): LeaseLeasesResponse;
+  /** Called once per heartbeat interval. */
+  tick(nowMs: number): void;
 }
 
-export function createLease({ replica, space, header }: LeaseDeps): LeaseService {
+/** etcd: heartbeat intervals without a tick after which a leader doubts that it still is one. */
+const SILENT_TICKS_MAX = 3;
+
+export function createLease(deps: LeaseDeps): LeaseService {
+  const { replica, primary, askLeader, peers, space, header } = deps;
   const { lessor } = replica.stateMachine;
+  let tickedMs = deps.monotonic();
+
+  /**
+   * A process that was stopped for a while may still believe that it leads, and must not renew
+   * leases that the new leader lets expire.
+   */
+  async function ensureLeadership(): Promise<void> {
+    if (deps.monotonic() - tickedMs < SILENT_TICKS_MAX * deps.tickMs) return;
+    try {
+      await replica.readBarrier();
+    } catch (error) {
+      if (error instanceof EtcdError) throw errors.notPrimaryLessor;
+      throw error;
+    }
+    if (replica.lead !== replica.memberId) throw errors.notPrimaryLessor;
+  }
+
+  async function renewHere(id: LeaseId): Promise<number> {
+    // One that is not there may have been granted and not be applied yet.
+    if (!deps.fastKeepAlive || lessor.get(id) === null) await primary.caughtUp();
+    return primary.renew(id);
+  }
+
   return {
     async grant(request) {
       if (!space.fits(leaseGrantCost(request))) await space.refuse();
@@ -64,13 +120,25 @@ export function createLease({ replica, space, header }: LeaseDeps): LeaseService
       // etcd: the header is older than the renewal, so that its revision cannot be beyond that of a
       // concurrent revoke.
       const before = header();
-      if (lessor.get(id) === null) await replica.whenApplied(replica.commit);
-      return { header: before, id, ttl: await lessor.renewed(id, replica.ticks) };
+      if (replica.lead === replica.memberId) await ensureLeadership();
+      const ttl = await askLeader({
+        here: () => renewHere(id),
+        notHere: errors.notPrimaryLessor,
+        there: (url, signal) => peers.leaseKeepAlive(url, id, signal),
+        answers: [errors.leaseNotFound],
+      }).catch(missingAs(0));
+      return { header: before, id, ttl };
     },
 
-    async timeToLive({ id, keys }) {
-      await replica.whenApplied(replica.commit);
-      const found = lessor.timeToLive(id, replica.ticks);
+    async timeToLive(request) {
+      const { id, keys } = request;
+      const found = await askLeader({
+        here: () => primary.timeToLive(id),
+        // etcd: who loses the leadership meanwhile says so, and clients ask again.
+        notHere: null,
+        there: (url, signal) => peers.leaseTimeToLive(url, request, signal),
+        answers: [errors.leaseNotFound],
+      }).catch(missingAs(null));
       if (found === null) return { header: header(), id, ttl: -1, grantedTtl: 0, keys: [] };
       return {
         header: header(),
@@ -84,6 +152,18 @@ export function createLease({ replica, space, header }: LeaseDeps): LeaseService
     leases() {
       return { header: header(), leases: lessor.leases().map((id) => ({ id })) };
     },
+
+    tick(nowMs) {
+      tickedMs = nowMs;
+    },
+  };
+}
+
+/** etcd: a lease that is not there is an answer here, not an error. */
+function missingAs<T>(value: T): (error: unknown) => T {
+  return (error) => {
+    if (error === errors.leaseNotFound) return value;
+    throw error;
   };
 }
 

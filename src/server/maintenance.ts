@@ -10,17 +10,21 @@ import {
   decodeDefragmentRequest,
   decodeHashKVRequest,
   decodeHashRequest,
+  decodeMoveLeaderRequest,
   decodeSnapshotRequest,
   decodeStatusRequest,
   encodeAlarmResponse,
   encodeDefragmentResponse,
   encodeHashKVResponse,
   encodeHashResponse,
+  encodeMoveLeaderResponse,
   encodeSnapshotResponse,
   encodeStatusResponse,
   type HashKVRequest,
   type HashKVResponse,
   type HashResponse,
+  type MoveLeaderRequest,
+  type MoveLeaderResponse,
   type ResponseHeader,
   type StatusResponse,
 } from '../codec/gen/etcdserverpb.ts';
@@ -32,6 +36,7 @@ import type { Replica } from '../replica/replica.ts';
 import type { MemberId, Revision } from '../types.ts';
 import { SERVER_VERSION } from '../version.ts';
 import { hashDatabase } from './database-hash.ts';
+import type { LeaderTransfer } from './leader-transfer.ts';
 import { type Method, serverStream, unary, unimplemented } from './rpc.ts';
 import { createSnapshot } from './snapshot.ts';
 import type { DatabaseSize, Space } from './space.ts';
@@ -41,6 +46,7 @@ export interface MaintenanceDeps {
   readonly engine: Engine;
   readonly size: DatabaseSize;
   readonly space: Space;
+  readonly leaderTransfer: LeaderTransfer;
   readonly header: (revision: Revision) => ResponseHeader;
   readonly breathe: () => Promise<void>;
   /** Reports a defragmentation of so many seconds. */
@@ -128,6 +134,12 @@ export function createMaintenance(deps: MaintenanceDeps) {
       return { header: null };
     },
 
+    /** etcd: the answer has no header. */
+    async moveLeader({ targetId }: MoveLeaderRequest): Promise<MoveLeaderResponse> {
+      await deps.leaderTransfer.moveLeader(targetId);
+      return { header: null };
+    },
+
     snapshot: createSnapshot(deps),
   };
 
@@ -179,7 +191,12 @@ export function maintenanceMethods(maintenance: Maintenance): readonly Method[] 
       { decode: decodeSnapshotRequest, encode: encodeSnapshotResponse },
       maintenance.snapshot,
     ),
-    unimplemented(service, 'MoveLeader'),
+    unary(
+      service,
+      'MoveLeader',
+      { decode: decodeMoveLeaderRequest, encode: encodeMoveLeaderResponse },
+      maintenance.moveLeader,
+    ),
     unimplemented(service, 'Downgrade'),
   ];
 }

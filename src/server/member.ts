@@ -68,13 +68,21 @@ async function startBehind(
   const observation = new Observation(config, log);
   const storage = await openStorage({ config, derived, memory, observation, onFatal });
   const { replica } = storage;
-  const { services, methods } = createServices({ config, derived, storage, observation, onFatal });
+  const { services, methods, tick } = createServices({
+    config,
+    derived,
+    log,
+    storage,
+    observation,
+    peerCalls: null,
+    onFatal,
+  });
   const { quotaBytes } = derived;
   observation.observe({ replica, size: storage.size, watch: services.watch, quotaBytes });
   replica.start();
   const stopTicking = systemClock.every(config.heartbeatInterval, () => {
     const now = systemClock.monotonic();
-    services.watch.tick(now);
+    tick(now);
     frontend.tick(now);
   });
   const stop = once(async () => {

@@ -1,7 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FakeCaller, FakeOutput } from '../../test/support/services.ts';
+import { encodeRangeRequest } from '../codec/gen/etcdserverpb.ts';
+import { encode } from '../codec/wire.ts';
 import { errors } from '../errors.ts';
-import type { MemberId } from '../types.ts';
+import { readOptions } from '../mvcc/range.ts';
+import { keyFromText, type MemberId } from '../types.ts';
 import type { Input, StreamMethod, UnaryMethod } from './rpc.ts';
 import { createRpcGate, type RpcGate } from './rpc-gate.ts';
 
@@ -14,7 +17,7 @@ const echo: UnaryMethod = {
   call: (request) => request,
 };
 
-let replica: { lead: MemberId | null };
+let replica: { lead: MemberId | null; isLearner: boolean };
 let gate: RpcGate;
 let closed: number;
 const endless: StreamMethod = {
@@ -31,7 +34,7 @@ const endless: StreamMethod = {
 };
 
 beforeEach(() => {
-  replica = { lead: 1n as MemberId };
+  replica = { lead: 1n as MemberId, isLearner: false };
   gate = createRpcGate(replica, { electionTicks: ELECTION_TICKS });
   closed = 0;
 });
@@ -79,6 +82,32 @@ describe('a call', () => {
     expect(gate.unary(echo, NOTHING, caller({ hasleader: 'yes' }))).toBe(NOTHING);
   });
 
+  it.each([
+    ['Maintenance', 'Status', NOTHING, true],
+    ['KV', 'Range', range(true), true],
+    ['KV', 'Range', range(false), false],
+    ['KV', 'Put', NOTHING, false],
+    ['KV', 'Txn', NOTHING, false],
+    ['Cluster', 'MemberList', NOTHING, false],
+    ['Maintenance', 'Alarm', NOTHING, false],
+    ['Maintenance', 'HashKV', NOTHING, false],
+    ['Lease', 'LeaseLeases', NOTHING, false],
+  ])('of %s/%s reaches a learner only if it may be stale', (service, name, request, served) => {
+    const method = { ...echo, service: `etcdserverpb.${service}`, name };
+    const call = () => gate.unary(method, request, caller({ 'client-api-version': '3.7.1' }));
+    replica.isLearner = true;
+    if (served) expect(call()).toBe(request);
+    else expect(call).toThrow(errors.notSupportedForLearner);
+    replica.isLearner = false;
+    expect(call()).toBe(request);
+  });
+
+  it('that a learner refuses is told so before anything else', () => {
+    replica = Object.assign(replica, { isLearner: true, lead: null });
+    const headers = { hasleader: 'true', 'client-api-version': '\xff' };
+    expect(() => gate.unary(echo, NOTHING, caller(headers))).toThrow(errors.notSupportedForLearner);
+  });
+
   it('is refused once the member stops', () => {
     gate.close();
     expect(() => gate.unary(echo, NOTHING, caller())).toThrow(errors.stopped);
@@ -86,7 +115,26 @@ describe('a call', () => {
   });
 });
 
+function range(serializable: boolean): Uint8Array {
+  const key = keyFromText('a');
+  return encode(encodeRangeRequest, { ...readOptions(key), key, serializable });
+}
+
 describe('a stream', () => {
+  it('is for voters, except a snapshot', () => {
+    replica.isLearner = true;
+    const snapshot: StreamMethod = {
+      ...endless,
+      kind: 'server-stream',
+      service: 'etcdserverpb.Maintenance',
+      name: 'Snapshot',
+    };
+    const output = new FakeOutput(() => null);
+    gate.stream(snapshot, caller(), output);
+    expect(output.ended).toBeUndefined();
+    expect(() => open()).toThrow(errors.notSupportedForLearner);
+  });
+
   it('that requires a leader ends after three election timeouts without one', () => {
     const [requiring, other] = [open({ hasleader: 'true' }), open()];
     replica.lead = null;

@@ -1,10 +1,13 @@
 /**
  * What every call passes before its service sees it, whichever way it came (etcd's interceptors):
- * the client API version must be text, and who requires a leader gets none of the waiting.
+ * a learner serves little, the client API version must be text, and who requires a leader gets none
+ * of the waiting.
  *
  * It knows the streams that are open, to end them when the leader is lost or the member stops.
  */
 
+import { decodeRangeRequest } from '../codec/gen/etcdserverpb.ts';
+import { decode } from '../codec/wire.ts';
 import { type EtcdError, errors } from '../errors.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { Caller, Input, Output, StreamMethod, UnaryMethod } from './rpc.ts';
@@ -27,7 +30,7 @@ interface OpenStream {
 }
 
 export function createRpcGate(
-  replica: Pick<Replica, 'lead'>,
+  replica: Pick<Replica, 'lead' | 'isLearner'>,
   { electionTicks }: { readonly electionTicks: number } = { electionTicks: 10 },
 ): RpcGate {
   const streams = new Set<OpenStream>();
@@ -35,8 +38,9 @@ export function createRpcGate(
   let ticks = 0;
   let leaderlessChecks = 0;
   const requiresLeader = (caller: Caller): boolean => caller.metadata('hasleader') === 'true';
-  const admit = (caller: Caller): void => {
+  const admit = (caller: Caller, servesLearner: () => boolean): void => {
     if (closed) throw errors.stopped;
+    if (replica.isLearner && !servesLearner()) throw errors.notSupportedForLearner;
     const version = caller.metadata('client-api-version');
     if (version !== null && !isUtf8(version)) throw errors.invalidClientApiVersion;
     if (replica.lead === null && requiresLeader(caller)) throw errors.noLeader;
@@ -50,11 +54,11 @@ export function createRpcGate(
   };
   return {
     unary(method, request, caller) {
-      admit(caller);
+      admit(caller, () => learnerCalls(method, request));
       return method.call(request, caller);
     },
     stream(method, caller, output) {
-      admit(caller);
+      admit(caller, () => isNamed(method, 'Maintenance', 'Snapshot'));
       const stream = { output, requiresLeader: requiresLeader(caller) };
       const input = method.open(caller, output);
       streams.add(stream);
@@ -79,6 +83,16 @@ export function createRpcGate(
       endStreams(() => true, errors.stopped);
     },
   };
+}
+
+/** Whether a learner, which may lag behind for long, answers this call. */
+function learnerCalls(method: UnaryMethod, request: Uint8Array): boolean {
+  if (isNamed(method, 'Maintenance', 'Status')) return true;
+  return isNamed(method, 'KV', 'Range') && decode(decodeRangeRequest, request).serializable;
+}
+
+function isNamed(method: UnaryMethod | StreamMethod, service: string, name: string): boolean {
+  return method.name === name && method.service === `etcdserverpb.${service}`;
 }
 
 /** Header values arrive as latin1, one character per byte. */

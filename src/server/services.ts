@@ -1,20 +1,33 @@
 /** The services of a member, and their methods as transports find them. */
 
 import type { ResponseHeader } from '../codec/gen/etcdserverpb.ts';
+import { gateEnabled } from '../config/feature-gates.ts';
 import type { Settings } from '../config/flags.ts';
 import type { Effective } from '../config/start.ts';
+import { errors } from '../errors.ts';
+import type { Log } from '../log.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
 import type { Revision } from '../types.ts';
 import { authMethods } from './auth.ts';
-import { clusterMethods, createCluster } from './cluster.ts';
+import {
+  type ClusterService,
+  clusterMethods,
+  createCluster,
+  type PromotePeers,
+} from './cluster.ts';
 import { electionMethods } from './election.ts';
 import { grpcHealthMethods } from './grpc-health.ts';
 import { createKv, type Kv, kvMethods } from './kv.ts';
-import { createLease, type LeaseService, leaseMethods } from './lease.ts';
+import { createLeaderCalls } from './leader-calls.ts';
+import { createLeaderTransfer, type LeaderTransfer } from './leader-transfer.ts';
+import { createLease, type LeasePeers, type LeaseService, leaseMethods } from './lease.ts';
+import { LeaseCheckpoints } from './lease-checkpoints.ts';
 import { lockMethods } from './lock.ts';
 import { createMaintenance, type Maintenance, maintenanceMethods } from './maintenance.ts';
+import { MemberChanges } from './member-changes.ts';
 import type { Observation } from './observation.ts';
+import { createPrimaryLeases } from './primary-leases.ts';
 import type { Method } from './rpc.ts';
 import { Space } from './space.ts';
 import { breathe, type Storage } from './storage.ts';
@@ -24,23 +37,42 @@ export interface Services {
   readonly kv: Kv;
   readonly lease: LeaseService;
   readonly watch: WatchService;
+  readonly cluster: ClusterService;
   readonly maintenance: Maintenance;
 }
+
+/** What services ask of other members. */
+export type PeerCalls = LeasePeers & PromotePeers;
 
 export interface ServiceOptions {
   readonly config: Settings;
   readonly derived: Effective;
+  readonly log: Log;
   readonly storage: Storage;
   readonly observation: Observation;
+  /** `null` for a member that is alone for good. */
+  readonly peerCalls: PeerCalls | null;
   /** Hears of exceptions that are no answers; ends the member. */
   readonly onFatal: (error: unknown) => void;
 }
 
-export function createServices(options: ServiceOptions): {
+export interface Served {
   readonly services: Services;
   readonly methods: readonly Method[];
-} {
-  const { config, derived, storage, observation, onFatal } = options;
+  readonly leaderTransfer: LeaderTransfer;
+  /** Called once per heartbeat interval. */
+  tick(nowMs: number): void;
+}
+
+/** Nobody else can lead there. */
+const NO_PEERS: PeerCalls = {
+  leaseKeepAlive: () => Promise.reject(errors.noLeader),
+  leaseTimeToLive: () => Promise.reject(errors.noLeader),
+  promote: () => Promise.reject(errors.noLeader),
+};
+
+export function createServices(options: ServiceOptions): Served {
+  const { config, derived, log, storage, observation, onFatal } = options;
   const { replica, engine, size } = storage;
   const { store, hub } = replica.stateMachine;
   const header = (revision: Revision): ResponseHeader => ({
@@ -50,6 +82,7 @@ export function createServices(options: ServiceOptions): {
     raftTerm: replica.term,
   });
   const space = new Space(replica, size, derived.quotaBytes);
+  const leaderTransfer = createLeaderTransfer({ replica, clock: systemClock, log });
   const kv = createKv({
     replica,
     space,
@@ -61,7 +94,7 @@ export function createServices(options: ServiceOptions): {
     monotonic: () => systemClock.monotonic(),
     onFatal,
   });
-  const lease = createLease({ replica, space, header: () => header(store.revision) });
+  const { lease, cluster, tick } = leaderServices(options, space, header);
   const watch = createWatch({
     store,
     hub,
@@ -75,6 +108,7 @@ export function createServices(options: ServiceOptions): {
     engine,
     size,
     space,
+    leaderTransfer,
     header,
     breathe,
     defragmented: (seconds) => observation.defragmented(seconds),
@@ -83,17 +117,62 @@ export function createServices(options: ServiceOptions): {
   });
   const concurrency = { kv, lease, hub, onFatal };
   return {
-    services: { kv, lease, watch, maintenance },
+    services: { kv, lease, watch, cluster, maintenance },
     methods: [
       ...kvMethods(kv),
       ...watch.methods,
       ...leaseMethods(lease, onFatal),
-      ...clusterMethods(createCluster({ replica, header: () => header(0) })),
+      ...clusterMethods(cluster),
       ...maintenanceMethods(maintenance),
       ...authMethods(),
       ...lockMethods(concurrency),
       ...electionMethods(concurrency),
       ...grpcHealthMethods(),
     ],
+    leaderTransfer,
+    tick(nowMs) {
+      watch.tick(nowMs);
+      tick(nowMs);
+    },
+  };
+}
+
+/** The services that need the leader for some of their answers. */
+function leaderServices(
+  { config, derived, log, storage, peerCalls, onFatal }: ServiceOptions,
+  space: Space,
+  header: (revision: Revision) => ResponseHeader,
+) {
+  const { replica } = storage;
+  const { store } = replica.stateMachine;
+  const clock = systemClock;
+  const tickMs = config.heartbeatInterval;
+  const peers = peerCalls ?? NO_PEERS;
+  const askLeader = createLeaderCalls({
+    replica,
+    clock,
+    requestTimeoutMs: derived.requestTimeoutMs,
+  });
+  const tellsTimes = gateEnabled(config.featureGates, 'LeaseCheckpoint');
+  const checkpoints = new LeaseCheckpoints({ replica, tickMs, onFatal });
+  const lease = createLease({
+    replica,
+    primary: createPrimaryLeases({ replica, checkpoints: tellsTimes }),
+    askLeader,
+    peers,
+    fastKeepAlive: gateEnabled(config.featureGates, 'FastLeaseKeepAlive'),
+    tickMs,
+    monotonic: () => clock.monotonic(),
+    space,
+    header: () => header(store.revision),
+  });
+  const changes = new MemberChanges({ replica, strict: config.strictReconfigCheck, clock, log });
+  return {
+    lease,
+    cluster: createCluster({ replica, changes, askLeader, peers, header: () => header(0) }),
+    tick(nowMs: number): void {
+      lease.tick(nowMs);
+      if (tellsTimes) checkpoints.tick();
+    },
   };
 }

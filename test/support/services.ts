@@ -7,13 +7,15 @@ import type { EtcdError } from '../../src/errors.ts';
 import type { Stop } from '../../src/ports.ts';
 import { electionMethods } from '../../src/server/election.ts';
 import { createKv, kvMethods } from '../../src/server/kv.ts';
-import { createLease, leaseMethods } from '../../src/server/lease.ts';
+import { createLeaderCalls } from '../../src/server/leader-calls.ts';
+import { createLease, type LeasePeers, leaseMethods } from '../../src/server/lease.ts';
 import { lockMethods } from '../../src/server/lock.ts';
+import { createPrimaryLeases } from '../../src/server/primary-leases.ts';
 import type { Caller, Input, Method, Output } from '../../src/server/rpc.ts';
 import { DatabaseSize, Space } from '../../src/server/space.ts';
 import { createWatch } from '../../src/server/watch.ts';
 import type { Revision } from '../../src/types.ts';
-import { type LoneOptions, LoneReplica } from './lone-replica.ts';
+import { type LoneOptions, LoneReplica, TICK_MS } from './lone-replica.ts';
 
 export class FakeCaller implements Caller {
   readonly headers = new Map<string, string>();
@@ -82,11 +84,15 @@ export class FakeOutput<Res> implements Output<Uint8Array> {
   }
 }
 
+export const REQUEST_TIMEOUT_MS = 7000;
+
 export interface ServiceOptions {
   readonly quotaBytes?: number | null;
   readonly requestBytesMax?: number;
   readonly progressIntervalMs?: number;
   readonly txnOpsMax?: number;
+  readonly leasePeers?: LeasePeers;
+  readonly leaseCheckpoints?: boolean;
 }
 
 export interface OpenStream<Req, Res> {
@@ -130,7 +136,19 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
     monotonic: () => clock.monotonic(),
     onFatal,
   });
-  const lease = createLease({ replica, space, header: () => header(store.revision) });
+  const unreached = (): Promise<never> => Promise.reject(new Error('no other member'));
+  const lease = createLease({
+    replica,
+    primary: createPrimaryLeases({ replica, checkpoints: options.leaseCheckpoints ?? false }),
+    askLeader: createLeaderCalls({ replica, clock, requestTimeoutMs: REQUEST_TIMEOUT_MS }),
+    peers: options.leasePeers ?? { leaseKeepAlive: unreached, leaseTimeToLive: unreached },
+    fastKeepAlive: true,
+    tickMs: TICK_MS,
+    monotonic: () => clock.monotonic(),
+    space,
+    header: () => header(store.revision),
+  });
+  clock.every(TICK_MS, () => lease.tick(clock.monotonic()));
   const watch = createWatch({
     store,
     hub,

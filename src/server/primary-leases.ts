@@ -1,0 +1,63 @@
+/**
+ * What the primary lessor, the leader's, is asked: by its own clients, and by other members for
+ * theirs. Answers that depend on which leases exist wait until everything committed is applied.
+ */
+
+import { EtcdError, errors } from '../errors.ts';
+import type { TimeToLive } from '../lease/lessor.ts';
+import type { Replica } from '../replica/replica.ts';
+import type { StateMachine } from '../replica/state-machine.ts';
+import type { LeaseId } from '../types.ts';
+
+export interface PrimaryLeasesDeps {
+  readonly replica: Pick<Replica, 'commit' | 'whenApplied' | 'ticks' | 'propose'> & {
+    readonly stateMachine: Pick<StateMachine, 'lessor'>;
+  };
+  /** Whether remaining times are told to the other members (feature gate LeaseCheckpoint). */
+  readonly checkpoints: boolean;
+}
+
+export interface PrimaryLeases {
+  /** Rejects with `timeoutWaitAppliedIndex` after a second. */
+  caughtUp(): Promise<void>;
+  /**
+   * The granted TTL after a renewal; 0 for a lease that is missing, also one that had expired and
+   * is revoked at last. Rejects with `notPrimaryLessor`.
+   */
+  renew(id: LeaseId): Promise<number>;
+  /** `null` for a missing lease. Rejects with `leaderChanged` where time is not kept. */
+  timeToLive(id: LeaseId): Promise<TimeToLive | null>;
+}
+
+export function createPrimaryLeases({ replica, checkpoints }: PrimaryLeasesDeps): PrimaryLeases {
+  const { lessor } = replica.stateMachine;
+  const caughtUp = (): Promise<void> => replica.whenApplied(replica.commit);
+  return {
+    caughtUp,
+
+    async renew(id) {
+      const lease = lessor.get(id);
+      // Read before, for the renewal forgets it here and only here.
+      const isCheckpointed = checkpoints && lease !== null && lease.remainingTtl > 0;
+      const ttl = await lessor.renewed(id, replica.ticks);
+      if (isCheckpointed && ttl > 0) await forgetCheckpoint(replica, id);
+      return ttl;
+    },
+
+    async timeToLive(id) {
+      await caughtUp();
+      const found = lessor.timeToLive(id, replica.ticks);
+      if (found !== null && !lessor.isPrimary) throw errors.leaderChanged;
+      return found;
+    },
+  };
+}
+
+/** etcd: a failure is not the client's affair; the next leader then counts less time. */
+async function forgetCheckpoint(replica: Pick<Replica, 'propose'>, id: LeaseId): Promise<void> {
+  try {
+    await replica.propose('leaseCheckpoint', { checkpoints: [{ id, remainingTtl: 0 }] });
+  } catch (error) {
+    if (!(error instanceof EtcdError)) throw error;
+  }
+}
