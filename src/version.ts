@@ -17,3 +17,34 @@ export const PACKAGE_VERSION = '0.1.0';
 
 /** What etcd prints when it was built outside its own build script. */
 export const GIT_SHA = `Not provided (${PACKAGE_NAME} ${PACKAGE_VERSION})`;
+
+export interface Version {
+  readonly major: number;
+  readonly minor: number;
+  readonly patch: number;
+}
+
+/** A semantic version, without regard to what follows its three numbers; `null`: it is none. */
+export function parseVersion(text: string): Version | null {
+  const match = /^v?(\d+)\.(\d+)\.(\d+)(?:[-+][0-9A-Za-z.+-]+)?$/.exec(text);
+  if (match === null) return null;
+  return { major: Number(match[1]), minor: Number(match[2]), patch: Number(match[3]) };
+}
+
+/** Negative when `a` is the lower release line; patches do not count. */
+export function compareMinor(a: Version, b: Version): number {
+  return a.major - b.major || a.minor - b.minor;
+}
+
+/** etcd: a cluster's version has no patch. */
+export function clusterVersionText({ major, minor }: Version): string {
+  return `${major}.${minor}.0`;
+}
+
+/** Why this server cannot be part of a cluster of that version; `null` when it can. */
+export function clusterVersionProblem(cluster: string): string | null {
+  const version = parseVersion(cluster);
+  const own = parseVersion(SERVER_VERSION);
+  if (version === null || own === null || compareMinor(own, version) >= 0) return null;
+  return 'invalid downgrade; server version is lower than determined cluster version';
+}

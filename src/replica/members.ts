@@ -65,12 +65,20 @@ export function compareIds(a: MemberId, b: MemberId): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** As Go writes it: what could end a script tag or a line of JavaScript is escaped. */
+export function goJson(value: string | readonly string[]): string {
+  return JSON.stringify(value).replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** etcd's JSON of a member. Ids exceed 2^53, so `JSON.stringify` must not see them as numbers. */
 export function memberJson(member: Member, options: { readonly promote?: boolean } = {}): string {
-  const parts = [`"id":${member.id}`, `"peerURLs":${JSON.stringify(member.peerUrls)}`];
+  const parts = [`"id":${member.id}`, `"peerURLs":${goJson(member.peerUrls)}`];
   if (member.isLearner) parts.push('"isLearner":true');
-  if (member.name !== '') parts.push(`"name":${JSON.stringify(member.name)}`);
-  if (member.clientUrls.length > 0) parts.push(`"clientURLs":${JSON.stringify(member.clientUrls)}`);
+  if (member.name !== '') parts.push(`"name":${goJson(member.name)}`);
+  if (member.clientUrls.length > 0) parts.push(`"clientURLs":${goJson(member.clientUrls)}`);
   if (options.promote === true) parts.push('"isPromote":true');
   return `{${parts.join(',')}}`;
 }
@@ -95,13 +103,16 @@ function parseMember(text: string, id: MemberId): MemberContext {
   };
 }
 
+/** For a table that is only a draft. */
+const UNWRITTEN: Pick<Rows, 'put' | 'delete'> = { put() {}, delete() {} };
+
 export class Members {
-  readonly #rows: Rows;
+  readonly #rows: Pick<Rows, 'put' | 'delete'>;
   readonly #members = new Map<MemberId, Member>();
   readonly #removed = new Set<MemberId>();
   readonly #learnersMax: number;
 
-  private constructor(rows: Rows, learnersMax: number) {
+  private constructor(rows: Pick<Rows, 'put' | 'delete'>, learnersMax: number) {
     this.#rows = rows;
     this.#learnersMax = learnersMax;
   }
@@ -164,6 +175,19 @@ export class Members {
     if (change.type === 'add-learner-node') {
       const learners = this.list().filter((member) => member.isLearner).length;
       if (learners + 1 > this.#learnersMax) return errors.tooManyLearners;
+    }
+    return null;
+  }
+
+  /** The verdict on changes made in one step: each is judged as if those before it were made. */
+  validateAll(changes: readonly ConfChange[]): EtcdError | null {
+    const draft = new Members(UNWRITTEN, this.#learnersMax);
+    for (const [id, member] of this.#members) draft.#members.set(id, member);
+    for (const id of this.#removed) draft.#removed.add(id);
+    for (const change of changes) {
+      const refused = draft.validate(change);
+      if (refused !== null) return refused;
+      draft.apply(change);
     }
     return null;
   }

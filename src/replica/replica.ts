@@ -21,6 +21,7 @@ import { limits } from '../limits.ts';
 import type { Peers, SnapMessage, Stop } from '../ports.ts';
 import type {
   ConfChange,
+  ConfChangeV2,
   ConfState,
   Entry,
   Message,
@@ -460,8 +461,8 @@ export class Replica {
     if (isLoneVoter && lead === null && state === 'follower') this.#raft.campaign();
   }
 
-  #reconfigure(change: ConfChange): void {
-    this.#confState = this.#raft.applyConfChange(change.nodeId === null ? null : change);
+  #reconfigure(change: ConfChange | ConfChangeV2): void {
+    this.#confState = this.#raft.applyConfChange(change);
     this.#tellPeers();
     if (this.stateMachine.members.isRemoved(this.memberId)) this.#removed();
   }

@@ -10,21 +10,24 @@
 import { assert } from '../assert.ts';
 import { buckets, metaRows, rowKey } from '../buckets.ts';
 import { AlarmType, decodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';
-import { decodeConfChange } from '../codec/raftpb.ts';
+import { decodeConfChange, decodeConfChangeV2 } from '../codec/raftpb.ts';
 import { decode } from '../codec/wire.ts';
 import { EtcdError, errors } from '../errors.ts';
 import type { Lessor } from '../lease/lessor.ts';
 import type { KvStore } from '../mvcc/store.ts';
 import type { WatchHub } from '../mvcc/watch-hub.ts';
 import type { Rows } from '../ports.ts';
-import type { ConfChange, ConfState, Entry } from '../raft/messages.ts';
+import type { ConfChange, ConfChangeV2, ConfState, Entry } from '../raft/messages.ts';
 import { EMPTY_KEY, type Index, type LeaseId, type Term } from '../types.ts';
 import { u64Key } from '../u64.ts';
+import { clusterVersionProblem } from '../version.ts';
 import type { Alarms } from './alarms.ts';
 import { leaseGrantCost, putCost, txnCost } from './cost.ts';
+import { jointChangeOf } from './joint-change.ts';
 import type { Members } from './members.ts';
 import type { AlarmOutcome, Command, Result } from './outcome.ts';
 import { applyDeleteRange, applyPut, applyTxn, finish, type MvccCounts } from './txn.ts';
+import { commandOf, decodeV2Request, isV2Request } from './v2-request.ts';
 
 /** What one entry did. */
 export interface Applied {
@@ -33,8 +36,8 @@ export interface Applied {
   /** The request's name in metrics and log lines. */
   readonly kind: string;
   readonly result: Result;
-  /** Set for membership entries; `nodeId` is `null` when validation refused the change. */
-  readonly confChange: ConfChange | null;
+  /** Set for membership entries that take effect; one that was refused changes nothing. */
+  readonly confChange: ConfChange | ConfChangeV2 | null;
 }
 
 export interface StateMachineParts {
@@ -101,8 +104,9 @@ export class StateMachine {
     this.#appliedIndex = entry.index;
     this.#appliedTerm = entry.term;
     if (entry.type === 'conf-change') return this.#applyMembership(entry);
-    assert(entry.type === 'normal', 'joint changes arrive only where all members are ours');
+    if (entry.type === 'conf-change-v2') return this.#applyJointMembership(entry);
     if (entry.data.length === 0) return EMPTY_ENTRY;
+    if (isV2Request(entry.data)) return this.#applyV2(entry);
     const { header, request } = decode(decodeInternalRaftRequest, entry.data);
     assert(header !== null && request !== null, 'an entry holds a header and a request');
     const result = this.#admitAndRun(request);
@@ -155,11 +159,7 @@ export class StateMachine {
       case 'alarm':
         return this.#alarm(command.value);
       case 'clusterVersionSet':
-        this.#clusterVersion = command.value.ver;
-        this.rows.put(clusterVersionRow, Buffer.from(command.value.ver));
-        if (!BEFORE_3_6.test(command.value.ver)) {
-          this.rows.put(metaRows.storageVersion, Buffer.from(command.value.ver));
-        }
+        this.#setClusterVersion(command.value.ver);
         return null;
       case 'clusterMemberAttrSet': {
         const { memberId, memberAttributes } = command.value;
@@ -173,6 +173,18 @@ export class StateMachine {
         return null;
       default:
         throw new Error(`cannot apply a ${command.case} entry`);
+    }
+  }
+
+  #setClusterVersion(version: string): void {
+    const problem = clusterVersionProblem(version);
+    if (problem !== null) throw new Error(problem);
+    this.#clusterVersion = version;
+    this.rows.put(clusterVersionRow, Buffer.from(version));
+    if (!BEFORE_3_6.test(version)) {
+      this.rows.put(metaRows.storageVersion, Buffer.from(version));
+    } else if (this.rows.get(metaRows.storageVersion) !== null) {
+      this.rows.delete(metaRows.storageVersion);
     }
   }
 
@@ -190,6 +202,14 @@ export class StateMachine {
     return { alarms: this.alarms.apply(request) };
   }
 
+  /** Members up to 3.5 publish themselves and set the cluster version in the older form. */
+  #applyV2(entry: Entry): Applied {
+    const request = decodeV2Request(entry.data);
+    const command = commandOf(request);
+    const result = command === null ? null : this.#run(command);
+    return { requestId: request.id, kind: command?.case ?? 'v2', result, confChange: null };
+  }
+
   #applyMembership(entry: Entry): Applied {
     const change = decodeConfChange(entry.data);
     const refused = this.members.validate(change);
@@ -198,7 +218,21 @@ export class StateMachine {
       requestId: change.id,
       kind: 'confChange',
       result: refused,
-      confChange: refused === null ? change : { ...change, nodeId: null },
+      confChange: refused === null ? change : null,
+    };
+  }
+
+  /** All of the changes or none. */
+  #applyJointMembership(entry: Entry): Applied {
+    const confChange = decodeConfChangeV2(entry.data);
+    const { requestId, changes } = jointChangeOf(confChange);
+    const refused = this.members.validateAll(changes);
+    if (refused === null) for (const change of changes) this.members.apply(change);
+    return {
+      requestId,
+      kind: 'confChange',
+      result: refused,
+      confChange: refused === null ? confChange : null,
     };
   }
 }
