@@ -263,7 +263,8 @@ function readPackedIds(r: Reader, into: MemberId[]): void {
 
 export function encodeConfChange(change: ConfChange): Uint8Array {
   return encode((w, c) => {
-    writeId(w, 0x08, c.id);
+    // Founding entries have none. etcd up to 3.6 writes a 0; both read alike.
+    if (c.id !== 0n) writeId(w, 0x08, c.id);
     writeNumber(w, 0x10, CONF_CHANGE_TYPES.indexOf(c.type));
     writeId(w, 0x18, c.nodeId);
     if (c.context.length > 0) writeBytes(w, 0x22, c.context);

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { walEntries } from '../../test/support/wal-entries.ts';
 import { decodeConfChange } from '../codec/raftpb.ts';
+import type { Entry } from '../raft/messages.ts';
 import { hexId } from '../types.ts';
 import { foundingLog } from './founding.ts';
 
@@ -64,3 +67,28 @@ describe('foundingLog', () => {
     expect(() => foundingLog({ ...three, initialCluster: twice })).toThrow('identical ID');
   });
 });
+
+describe('the log of a member of 3.7.1', () => {
+  it('begins with the same entries, byte for byte', () => {
+    const segment = readFileSync(
+      'test/fixtures/wal/founding/0000000000000000-0000000000000000.wal',
+    );
+    const { entries, metadata } = foundingLog({
+      name: 'a&b',
+      clusterToken: 'tok',
+      initialCluster: [
+        { name: 'a&b', peerUrls: ['http://127.0.0.1:24381'] },
+        { name: 'm2', peerUrls: ['http://127.0.0.1:24382', 'http://localhost:24382'] },
+        { name: 'm3', peerUrls: ['http://127.0.0.1:24383'] },
+      ],
+    });
+    const theirs = walEntries(segment).slice(0, 4);
+    expect(entries.map(plain)).toEqual(theirs.slice(0, 3).map(plain));
+    expect(theirs[3]?.term).toBeGreaterThan(1);
+    expect(hexId(metadata.memberId)).toBe('ab6a52b5594cda18');
+  });
+});
+
+function plain({ type, term, index, data }: Entry): string {
+  return `${type} ${term} ${index} ${Buffer.from(data).toString('hex')}`;
+}

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { walEntries } from '../../test/support/wal-entries.ts';
+import { must } from '../assert.ts';
 import { encodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';
 import { DecodeError, encode } from '../codec/wire.ts';
 import { keyFromText, type MemberId } from '../types.ts';
@@ -93,5 +96,27 @@ describe('telling the forms apart', () => {
     expect(isV2Request(bytes('08'))).toBe(false);
     // The second field as a nested message: an id, then whatever.
     expect(isV2Request(bytes('080112030801ff'))).toBe(false);
+  });
+});
+
+describe('the log of a member of 3.4.23', () => {
+  it('holds both requests, and encoding makes the same bytes', () => {
+    const path = 'test/fixtures/wal/single/0000000000000000-0000000000000000.wal';
+    const entries = walEntries(readFileSync(path));
+    const old = entries.filter(({ data }) => isV2Request(data));
+    const commands = old.map(({ data }) => commandOf(decodeV2Request(data)));
+    expect(commands.map((command) => command?.case)).toEqual([
+      'clusterMemberAttrSet',
+      'clusterVersionSet',
+    ]);
+    for (const { data } of old) {
+      const { id } = decodeV2Request(data);
+      const command = must(commandOf(decodeV2Request(data)), 'one of the two');
+      if (command.case === 'clusterMemberAttrSet') {
+        expect(hex(encodeV2Attributes(id, command.value))).toBe(hex(data));
+      } else if (command.case === 'clusterVersionSet') {
+        expect(hex(encodeV2ClusterVersion(id, command.value.ver))).toBe(hex(data));
+      }
+    }
   });
 });
