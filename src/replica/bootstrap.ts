@@ -27,8 +27,10 @@ import {
   type RowKey,
 } from '../types.ts';
 import { readU64BE } from '../u64.ts';
+import { clusterVersionProblem } from '../version.ts';
 import { type Recovered, Wal, type WalObserver, type WalOptions } from '../wal/wal.ts';
 import { Alarms } from './alarms.ts';
+import { type ForcedLog, forceAlone } from './force-new-cluster.ts';
 import { BootstrapError, type Founding, foundingLog } from './founding.ts';
 import { Members } from './members.ts';
 import { StateMachine } from './state-machine.ts';
@@ -55,6 +57,8 @@ export interface BootstrapOptions {
   readonly random: Random;
   /** `null`: there is a log. */
   readonly start: Start | null;
+  /** Goes on without the other members, which are removed. Needs a log. */
+  readonly forceNewCluster?: boolean;
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly requestTimeoutTicks: number;
@@ -82,6 +86,8 @@ export interface Bootstrapped {
   /** Addresses for a joiner, until it has applied the entries that name its members. */
   readonly remotes: readonly PeerAddress[];
   readonly repaired: Recovered['repaired'];
+  /** Set when the other members were removed by this start. */
+  readonly forced: Pick<ForcedLog, 'foundCommit' | 'discarded'> | null;
 }
 
 export async function bootstrap(options: BootstrapOptions): Promise<Bootstrapped> {
@@ -97,19 +103,26 @@ export async function bootstrap(options: BootstrapOptions): Promise<Bootstrapped
 
 async function assemble(
   options: BootstrapOptions,
-  log: Recovered,
+  recovered: Recovered,
   restarted: boolean,
 ): Promise<Bootstrapped> {
   const applied = appliedIndex(options.rows);
-  checkPosition(applied, log);
+  checkPosition(applied, recovered);
   const stateMachine = await openStateMachine(options, applied);
+  const problem = clusterVersionProblem(stateMachine.clusterVersion);
+  if (problem !== null) throw new BootstrapError(problem);
   const confState = applied === 0 ? EMPTY_CONF_STATE : storedConfState(options.rows);
-  const { memberId, clusterId } = log.metadata;
+  const { memberId, clusterId } = recovered.metadata;
   if (applied > 0 && stateMachine.members.get(memberId) === null) {
     throw new BootstrapError(
       `the WAL belongs to member ${hexId(memberId)}, which the database does not know`,
     );
   }
+  const forced =
+    restarted && options.forceNewCluster === true
+      ? await goAlone(stateMachine, recovered, confState)
+      : null;
+  const log = { ...recovered, ...forced };
   const raft = new Raft({
     id: memberId,
     electionTicks: options.electionTicks,
@@ -141,7 +154,25 @@ async function assemble(
     restarted,
     remotes: !restarted && options.start?.kind === 'existing' ? options.start.remotes : [],
     repaired: log.repaired,
+    forced,
   };
+}
+
+async function goAlone(
+  { members, appliedIndex }: StateMachine,
+  recovered: Recovered,
+  confState: ConfState,
+): Promise<ForcedLog> {
+  if (members.isRemoved(recovered.metadata.memberId)) {
+    throw new BootstrapError('the member has been permanently removed from the cluster');
+  }
+  if (recovered.hardState.term === 0) {
+    throw new BootstrapError('the member has not received anything from its cluster yet');
+  }
+  const forced = forceAlone(recovered, appliedIndex, confState);
+  const { added, hardState } = forced;
+  await recovered.wal.append({ entries: added, hardState, mustSync: true });
+  return forced;
 }
 
 /**
