@@ -14,7 +14,8 @@ import {
 } from '../codec/gen/etcdserverpb.ts';
 import { errors } from '../errors.ts';
 import { limits } from '../limits.ts';
-import { EMPTY_KEY, keyFromText, type LeaseId, NO_LEASE } from '../types.ts';
+import { EMPTY_KEY, keyFromText, type LeaseId, type MemberId, NO_LEASE } from '../types.ts';
+import { addition } from './member-changes.ts';
 
 const k = keyFromText;
 const id = (value: bigint): LeaseId => value as LeaseId;
@@ -203,6 +204,125 @@ describe('keeping alive', () => {
     ask(1n);
     await services.clock.settle();
     expect(services.member.fatal).toEqual([bug]);
+  });
+});
+
+describe('a member that does not lead', () => {
+  const leader = 'http://127.0.0.1:10002';
+  let asked: unknown[];
+  let fail: Error | null;
+
+  beforeEach(async () => {
+    asked = [];
+    fail = null;
+    const answer = <T>(value: T): Promise<T> =>
+      fail === null ? Promise.resolve(value) : Promise.reject(fail);
+    services = await startServices({
+      leasePeers: {
+        leaseKeepAlive(url, lease) {
+          asked.push([url, lease]);
+          return answer(77);
+        },
+        leaseTimeToLive(url, request) {
+          asked.push([url, request.id, request.keys]);
+          return answer({ remainingSeconds: 5, grantedTtl: 9, keys: [k('a')] });
+        },
+      },
+    });
+    stream = openStream();
+    await grant(id(7n), 10);
+    const other = { name: 'two', clientUrls: [], peerUrls: [leader], isLearner: false };
+    const { members } = services.replica.stateMachine;
+    members.apply({ ...addition({ ...other, id: 2n as MemberId }), id: 0n });
+    Object.defineProperty(services.replica, 'lead', { get: () => 2n });
+  });
+
+  it('has keep-alives answered by the leader, under its own header', async () => {
+    ask(7n);
+    ask(8n);
+    await services.clock.settle();
+    const [first] = stream.output.sent;
+    expect(first?.header).toMatchObject({ memberId: services.replica.memberId, revision: 1 });
+    expect(answers()).toEqual([
+      [7n, 77],
+      [8n, 77],
+    ]);
+    expect(asked).toEqual([
+      [leader, 7n],
+      [leader, 8n],
+    ]);
+  });
+
+  it('has remaining times told by the leader, and keys only on request', async () => {
+    const whole = await services.run(services.lease.timeToLive({ id: id(7n), keys: true }));
+    expect(whole).toMatchObject({ id: 7n, ttl: 5, grantedTtl: 9, keys: ['a'] });
+    const short = await services.run(services.lease.timeToLive({ id: id(7n), keys: false }));
+    expect(short.keys).toEqual([]);
+    expect(asked).toEqual([
+      [leader, 7n, true],
+      [leader, 7n, false],
+    ]);
+  });
+
+  it('believes the leader that a lease is missing', async () => {
+    fail = errors.leaseNotFound;
+    ask(7n);
+    await services.clock.settle();
+    expect(answers()).toEqual([[7n, 0]]);
+    expect(stream.output.ended).toBeUndefined();
+    const told = await services.run(services.lease.timeToLive({ id: id(7n), keys: true }));
+    expect(told).toMatchObject({ id: 7n, ttl: -1, grantedTtl: 0, keys: [] });
+  });
+
+  it('gives up with the time of a request', async () => {
+    fail = new Error('ECONNREFUSED');
+    ask(7n);
+    await services.clock.settle();
+    await services.clock.advance(REQUEST_TIMEOUT_MS);
+    expect(stream.output.ended).toBe(errors.timeout);
+    expect(answers()).toEqual([]);
+  });
+
+  it('lists the leases it knows itself', () => {
+    expect(services.lease.leases().leases).toEqual([{ id: 7n }]);
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('a leader that was asleep', () => {
+  it('makes sure that it still leads before it renews', async () => {
+    await grant(id(7n));
+    let barriers = 0;
+    let outcome = (): Promise<void> => Promise.resolve();
+    services.replica.readBarrier = () => {
+      barriers++;
+      return outcome();
+    };
+    services.lease.tick(services.clock.monotonic() - 299);
+    ask(7n);
+    await services.clock.settle();
+    expect(barriers).toBe(0);
+    services.lease.tick(services.clock.monotonic() - 300);
+    ask(7n);
+    await services.clock.settle();
+    expect(barriers).toBe(1);
+    expect(answers()).toEqual([
+      [7n, 10],
+      [7n, 10],
+    ]);
+    outcome = () => Promise.reject(errors.leaderChanged);
+    ask(7n);
+    await services.clock.settle();
+    expect(stream.output.ended).toBe(errors.notPrimaryLessor);
+  });
+
+  it('does not tell times that it does not keep', async () => {
+    await grant(id(7n));
+    services.replica.stateMachine.lessor.demote();
+    const told = services.lease.timeToLive({ id: id(7n), keys: false });
+    await expect(services.run(told)).rejects.toBe(errors.leaderChanged);
+    const missing = services.lease.timeToLive({ id: id(8n), keys: false });
+    expect(await services.run(missing)).toMatchObject({ ttl: -1 });
   });
 });
 
