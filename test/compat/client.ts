@@ -21,13 +21,17 @@ export interface GrpcAnswer {
 
 export class GrpcClient {
   readonly #client: Client;
+  readonly #callMsMax: number;
 
-  constructor(endpoint: string) {
+  constructor(endpoint: string, callMsMax = CALL_MS_MAX) {
+    this.#callMsMax = callMsMax;
     this.#client = new Client(endpoint, credentials.createInsecure(), {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
       'grpc.use_local_subchannel_pool': 1,
       'grpc.enable_retries': 0,
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 500,
     });
   }
 
@@ -43,7 +47,15 @@ export class GrpcClient {
         if (error !== null) resolve({ code: error.code, text: error.details, messages: [] });
         else resolve({ code: 0, text: '', messages: value === undefined ? [] : [value] });
       };
-      this.#client.makeUnaryRequest(path, identity, identity, bytes, metadata, options(), done);
+      this.#client.makeUnaryRequest(
+        path,
+        identity,
+        identity,
+        bytes,
+        metadata,
+        this.#options(),
+        done,
+      );
     });
   }
 
@@ -51,7 +63,13 @@ export class GrpcClient {
   serverStream(name: string, request: Buffer | Message): Promise<GrpcAnswer> {
     const { path, request: type } = method(name);
     const bytes = Buffer.isBuffer(request) ? request : encode(type, request);
-    const call = this.#client.makeServerStreamRequest(path, identity, identity, bytes, options());
+    const call = this.#client.makeServerStreamRequest(
+      path,
+      identity,
+      identity,
+      bytes,
+      this.#options(),
+    );
     const messages: Buffer[] = [];
     return new Promise((resolve) => {
       call.on('data', (message: Buffer) => messages.push(message));
@@ -66,6 +84,10 @@ export class GrpcClient {
 
   close(): void {
     this.#client.close();
+  }
+
+  #options(): CallOptions {
+    return { deadline: Date.now() + this.#callMsMax };
   }
 }
 
@@ -114,8 +136,4 @@ export class BidiStream {
 
 function identity(bytes: Buffer): Buffer {
   return bytes;
-}
-
-function options(): CallOptions {
-  return { deadline: Date.now() + CALL_MS_MAX };
 }
