@@ -1,6 +1,7 @@
 /** Carries out the compactions that were scheduled, one at a time, with pauses for other work. */
 
 import type { KvStore } from '../mvcc/store.ts';
+import { pause } from '../pause.ts';
 import type { Clock } from '../ports.ts';
 
 export interface CompactionRunnerOptions {
@@ -26,8 +27,8 @@ export class CompactionRunner {
     if (this.#underWay !== null || stopping.aborted || !store.compactionPending) return;
     this.#stop = new AbortController();
     const signal = AbortSignal.any([this.#stop.signal, stopping]);
-    const pause = (): Promise<void> => delay(clock, pauseMs, signal);
-    this.#underWay = store.runCompaction(pause, signal).then(
+    const between = (): Promise<void> => pause(clock, pauseMs, signal);
+    this.#underWay = store.runCompaction(between, signal).then(
       () => {
         this.#underWay = null;
         // One that was scheduled while the last one was ending.
@@ -45,18 +46,4 @@ export class CompactionRunner {
     this.#stop.abort();
     await this.#underWay;
   }
-}
-
-/** Ends early, without an error, when the signal is aborted. */
-function delay(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = (): void => {
-      stop();
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const stop = clock.every(ms, end);
-    signal.addEventListener('abort', end);
-  });
 }

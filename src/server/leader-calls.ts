@@ -9,6 +9,7 @@
 
 import { AssertionError } from '../assert.ts';
 import { type EtcdError, errors } from '../errors.ts';
+import { pause } from '../pause.ts';
 import type { Clock } from '../ports.ts';
 import type { Member } from '../replica/members.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -107,18 +108,4 @@ export function createLeaderCalls({
 
 function isOneOf(error: unknown, answers: readonly EtcdError[]): boolean {
   return answers.some((answer) => answer === error);
-}
-
-/** Ends early, without an error, when the signal is aborted. */
-function pause(clock: Pick<Clock, 'every'>, ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = (): void => {
-      stop();
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const stop = clock.every(ms, end);
-    signal.addEventListener('abort', end);
-  });
 }
