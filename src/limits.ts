@@ -39,6 +39,10 @@ export const limits = {
   engineBlockCacheBytes: 8 * MIB,
   /** LevelDB's write buffer, of which there may be two. */
   engineWriteBufferBytes: 4 * MIB,
+  /** Rows of a state that was replaced that are deleted in one step. */
+  rowsDroppedPerStep: 1000,
+  /** Deleted rows after which LevelDB is told to give their space back. */
+  rowsDroppedPerCompaction: 65_536,
   /** Milliseconds between flushes when little is staged (etcd: backend batch interval). */
   flushIntervalMs: 100,
   /** Bytes of one WAL segment (etcd: SegmentSizeBytes). */

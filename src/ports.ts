@@ -77,20 +77,37 @@ export interface RowRange {
   readonly bytesMax?: number;
 }
 
-/** An ordered, durable engine (LevelDB). Bytes handed over must not be changed afterwards. */
-export interface Engine {
+/** A set of ordered, durable rows. Bytes handed over must not be changed afterwards. */
+export interface DurableRows {
   get(key: RowKey): Uint8Array | null;
   /** Atomic and synced before it resolves. One at a time. */
   write(batch: readonly RowWrite[]): Promise<void>;
   /** The rows as they are at the moment of the call. */
   scan(range: RowRange): Promise<readonly Row[]>;
+}
+
+/** What keeps the rows of a member (LevelDB). */
+export interface Engine extends DurableRows {
   /** A view that later writes do not change; must be closed. */
   snapshot(): EngineSnapshot;
+  /** Another set of rows, empty, which readers of the engine do not see. One at a time. */
+  beginReplacement(): Promise<Replacement>;
   /** Gives the space of deleted rows back to the disk. Reads and writes go on meanwhile. */
   compact(): Promise<void>;
   /** Bytes on disk. */
   sizeOnDisk(): Promise<number>;
   close(): Promise<void>;
+}
+
+/** Rows on their way to be the engine's. Ends with `commit` or `discard`; a crash discards. */
+export interface Replacement extends DurableRows {
+  /**
+   * Makes these rows the engine's, atomically and synced; what was written to the engine before is
+   * gone, except for views that are open. No batch may be under way. `switched` runs in the step in
+   * which readers of the engine get to see these rows, so that nobody meets them unprepared.
+   */
+  commit(switched: () => void): Promise<void>;
+  discard(): Promise<void>;
 }
 
 export interface EngineSnapshot {

@@ -7,7 +7,15 @@
  */
 
 import { assert, must } from '../assert.ts';
-import type { Engine, EngineSnapshot, Row, RowRange, RowWrite } from '../ports.ts';
+import type {
+  DurableRows,
+  Engine,
+  EngineSnapshot,
+  Replacement,
+  Row,
+  RowRange,
+  RowWrite,
+} from '../ports.ts';
 import type { RowKey } from '../types.ts';
 
 interface Chunk {
@@ -32,17 +40,25 @@ export interface MemoryEngineOptions {
   readonly commit?: (land: () => void) => Promise<void>;
 }
 
+type Commit = (land: () => void) => Promise<void>;
+
 const CHUNK_ROWS_MAX = 512;
 
 export class MemoryEngine implements Engine {
-  readonly #commit: (land: () => void) => Promise<void>;
+  readonly #commit: Commit;
   readonly #storage: Storage;
-  #writing = false;
+  readonly #rows: MemoryRows;
+  #isReplacing = false;
   #closed = false;
 
   constructor(options: MemoryEngineOptions = {}, storage: Storage = { chunks: [], bytes: 0 }) {
-    this.#commit = options.commit ?? commitAtOnce;
+    const commit = options.commit ?? commitAtOnce;
+    this.#commit = (land) =>
+      commit(() => {
+        if (!this.#closed) land();
+      });
     this.#storage = storage;
+    this.#rows = new MemoryRows(storage, this.#commit, () => this.#closed);
   }
 
   /** A new handle on what is durable. This one is closed; a batch still on its way is lost. */
@@ -52,29 +68,15 @@ export class MemoryEngine implements Engine {
   }
 
   get(key: RowKey): Uint8Array | null {
-    assert(!this.#closed, 'the engine is open');
-    const chunk = this.#storage.chunks[chunkBelow(this.#storage.chunks, key)];
-    if (chunk === undefined) return null;
-    const at = lowerBound(chunk.keys, key);
-    return chunk.keys[at] === key ? (chunk.values[at] ?? null) : null;
+    return this.#rows.get(key);
   }
 
-  async write(batch: readonly RowWrite[]): Promise<void> {
-    assert(!this.#closed, 'the engine is open');
-    assert(!this.#writing, 'one batch at a time');
-    this.#writing = true;
-    try {
-      await this.#commit(() => {
-        if (!this.#closed) land(this.#storage, batch);
-      });
-    } finally {
-      this.#writing = false;
-    }
+  write(batch: readonly RowWrite[]): Promise<void> {
+    return this.#rows.write(batch);
   }
 
-  async scan(range: RowRange): Promise<readonly Row[]> {
-    assert(!this.#closed, 'the engine is open');
-    return scanChunks(this.#storage.chunks, range);
+  scan(range: RowRange): Promise<readonly Row[]> {
+    return this.#rows.scan(range);
   }
 
   snapshot(): EngineSnapshot {
@@ -92,6 +94,35 @@ export class MemoryEngine implements Engine {
     };
   }
 
+  async beginReplacement(): Promise<Replacement> {
+    assert(!this.#closed, 'the engine is open');
+    assert(!this.#isReplacing, 'one replacement at a time');
+    this.#isReplacing = true;
+    const storage: Storage = { chunks: [], bytes: 0 };
+    let isOver = false;
+    const rows = new MemoryRows(storage, this.#commit, () => this.#closed || isOver);
+    const end = (): void => {
+      assert(!isOver, 'a replacement ends once');
+      assert(!rows.isWriting, 'no batch is under way when a replacement ends');
+      this.#isReplacing = false;
+      isOver = true;
+    };
+    return {
+      get: (key) => rows.get(key),
+      write: (batch) => rows.write(batch),
+      scan: (range) => rows.scan(range),
+      commit: async (switched) => {
+        assert(!this.#rows.isWriting, 'no batch is under way at the switch');
+        end();
+        await this.#commit(() => {
+          Object.assign(this.#storage, storage);
+          switched();
+        });
+      },
+      discard: async () => end(),
+    };
+  }
+
   async compact(): Promise<void> {
     assert(!this.#closed, 'the engine is open');
   }
@@ -102,6 +133,47 @@ export class MemoryEngine implements Engine {
 
   async close(): Promise<void> {
     this.#closed = true;
+  }
+}
+
+class MemoryRows implements DurableRows {
+  readonly #storage: Storage;
+  readonly #commit: Commit;
+  readonly #isClosed: () => boolean;
+  #writing = false;
+
+  constructor(storage: Storage, commit: Commit, isClosed: () => boolean) {
+    this.#storage = storage;
+    this.#commit = commit;
+    this.#isClosed = isClosed;
+  }
+
+  get isWriting(): boolean {
+    return this.#writing;
+  }
+
+  get(key: RowKey): Uint8Array | null {
+    assert(!this.#isClosed(), 'the engine is open');
+    const chunk = this.#storage.chunks[chunkBelow(this.#storage.chunks, key)];
+    if (chunk === undefined) return null;
+    const at = lowerBound(chunk.keys, key);
+    return chunk.keys[at] === key ? (chunk.values[at] ?? null) : null;
+  }
+
+  async write(batch: readonly RowWrite[]): Promise<void> {
+    assert(!this.#isClosed(), 'the engine is open');
+    assert(!this.#writing, 'one batch at a time');
+    this.#writing = true;
+    try {
+      await this.#commit(() => land(this.#storage, batch));
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  async scan(range: RowRange): Promise<readonly Row[]> {
+    assert(!this.#isClosed(), 'the engine is open');
+    return scanChunks(this.#storage.chunks, range);
   }
 }
 

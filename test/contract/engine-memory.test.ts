@@ -56,3 +56,43 @@ it('memory engine: hands on the failure that the simulation asks for', async () 
   await expect(engine.write([{ key, value }])).rejects.toThrow('EIO');
   expect(engine.get(key)).toBeNull();
 });
+
+it('memory engine: a crash at a switch leaves one state or the other', async () => {
+  for (const lands of [false, true]) {
+    let isLast = false;
+    const engine = new MemoryEngine({
+      commit: async (land) => {
+        if (!isLast || lands) land();
+        if (isLast) await new Promise(() => undefined);
+      },
+    });
+    await engine.write([{ key, value }]);
+    const replacement = await engine.beginReplacement();
+    await replacement.write([{ key: 'b' as RowKey, value }]);
+    isLast = true;
+    let switched = 0;
+    void replacement.commit(() => {
+      switched++;
+    });
+    const next = engine.restart();
+    const rows = await next.scan({ from: '' as RowKey, to: 'z' as RowKey, limit: 10 });
+    expect(rows.map((row) => row.key)).toEqual([lands ? 'b' : 'a']);
+    expect(switched).toBe(lands ? 1 : 0);
+  }
+});
+
+it('memory engine: a commit that fails has switched nothing', async () => {
+  let fails = false;
+  const engine = new MemoryEngine({
+    commit: async (land) => {
+      if (fails) throw new Error('EIO');
+      land();
+    },
+  });
+  await engine.write([{ key, value }]);
+  const replacement = await engine.beginReplacement();
+  fails = true;
+  const switched = () => expect.unreachable('nothing was committed');
+  await expect(replacement.commit(switched)).rejects.toThrow('EIO');
+  expect(engine.get(key)).toEqual(value);
+});

@@ -23,6 +23,19 @@ const show = (rows: readonly Row[]): readonly string[] =>
 const text = (value: Uint8Array | null): string | null =>
   value === null ? null : Buffer.from(value).toString('latin1');
 
+/** Values that do not compress. */
+function noise(): () => Uint8Array {
+  let seed = 3;
+  return () => {
+    const bytes = new Uint8Array(500);
+    for (let i = 0; i < bytes.length; i++) {
+      seed = (seed * 1103515245 + 12345) % 2147483648;
+      bytes[i] = seed >>> 16;
+    }
+    return bytes;
+  };
+}
+
 export function engineContract(name: string, open: () => Promise<EngineUnderTest>): void {
   const run = (title: string, body: (under: EngineUnderTest) => Promise<void>): void => {
     it(title, async () => {
@@ -231,6 +244,130 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
     });
   });
 
+  describe(`${name}: replacements`, () => {
+    const nothing = (): void => {};
+
+    run('begin empty, beside the rows of the engine, and hide from its readers', async (under) => {
+      const { engine } = under;
+      await engine.write([put('a', 'old'), put('b', 'old')]);
+      const replacement = await engine.beginReplacement();
+      expect(replacement.get('a' as RowKey)).toBeNull();
+      expect(await replacement.scan(ALL)).toEqual([]);
+      await replacement.write([put('a', 'new'), put('\0', 'new'), put('\xff\xff', 'new')]);
+      await replacement.write([put('c', 'new'), put('gone', 'new')]);
+      await replacement.write([del('gone')]);
+      await engine.write([put('z', 'old')]);
+      expect(text(replacement.get('a' as RowKey))).toBe('new');
+      expect(text(replacement.get('\xff\xff' as RowKey))).toBe('new');
+      expect(replacement.get('b' as RowKey)).toBeNull();
+      expect(show(await replacement.scan(ALL))).toEqual(['\0=new', 'a=new', 'c=new']);
+      expect(show(await replacement.scan({ ...ALL, from: 'a\0' as RowKey }))).toEqual(['c=new']);
+      expect(show(await engine.scan(ALL))).toEqual(['a=old', 'b=old', 'z=old']);
+      expect(engine.get('c' as RowKey)).toBeNull();
+      await replacement.discard();
+    });
+
+    run('become the rows of the engine in one step', async (under) => {
+      const { engine } = under;
+      await engine.write([put('a', 'old'), put('b', 'old')]);
+      const replacement = await engine.beginReplacement();
+      await replacement.write([put('a', 'new'), put('c', 'new')]);
+      let seen: readonly (string | null)[] = [];
+      const get = (key: string): string | null => text(engine.get(key as RowKey));
+      const commit = replacement.commit(() => {
+        seen = [get('a'), get('b'), get('c')];
+      });
+      expect(get('b')).toBe(seen.length === 0 ? 'old' : null);
+      await commit;
+      expect(seen).toEqual(['new', null, 'new']);
+      expect(show(await engine.scan(ALL))).toEqual(['a=new', 'c=new']);
+      await engine.write([del('a'), put('d', 'new')]);
+      expect(show(await engine.scan(ALL))).toEqual(['c=new', 'd=new']);
+      const next = await under.restart();
+      expect(show(await next.engine.scan(ALL))).toEqual(['c=new', 'd=new']);
+      await next.dispose();
+    });
+
+    run('are lost with a restart before the commit', async (under) => {
+      await under.engine.write([put('a', 'old')]);
+      const replacement = await under.engine.beginReplacement();
+      await replacement.write([put('a', 'new'), put('b', 'new')]);
+      let next = await under.restart();
+      expect(show(await next.engine.scan(ALL))).toEqual(['a=old']);
+      // What is left of it must not get into the next one.
+      const another = await next.engine.beginReplacement();
+      expect(await another.scan(ALL)).toEqual([]);
+      await another.write([put('c', 'newer')]);
+      await another.commit(nothing);
+      next = await next.restart();
+      expect(show(await next.engine.scan(ALL))).toEqual(['c=newer']);
+      await next.dispose();
+    });
+
+    run('leave nothing behind when they are discarded', async ({ engine }) => {
+      await engine.write([put('a', 'old')]);
+      const replacement = await engine.beginReplacement();
+      await replacement.write([put('a', 'new'), put('b', 'new')]);
+      await replacement.discard();
+      expect(show(await engine.scan(ALL))).toEqual(['a=old']);
+      const another = await engine.beginReplacement();
+      expect(another.get('a' as RowKey)).toBeNull();
+      expect(await another.scan(ALL)).toEqual([]);
+      await another.discard();
+    });
+
+    run('go one at a time, and end once', async ({ engine }) => {
+      const first = await engine.beginReplacement();
+      await expect(engine.beginReplacement()).rejects.toThrow('one replacement at a time');
+      await first.discard();
+      await expect(first.discard()).rejects.toThrow('ends once');
+      await expect(first.commit(nothing)).rejects.toThrow('ends once');
+      const second = await engine.beginReplacement();
+      await second.commit(nothing);
+      await expect(second.discard()).rejects.toThrow('ends once');
+    });
+
+    run('wait for no batch: ending with one under way is a mistake', async ({ engine }) => {
+      const replacement = await engine.beginReplacement();
+      const write = replacement.write([put('a', 'new')]);
+      await expect(replacement.discard()).rejects.toThrow('no batch is under way');
+      await write;
+      await replacement.discard();
+    });
+
+    run('leave open views and scans that have begun as they were', async ({ engine }) => {
+      const rows: RowWrite[] = [];
+      for (let i = 0; i < 3000; i++) rows.push(put(`k${10_000 + i}`, 'old'));
+      await engine.write(rows);
+      const view = engine.snapshot();
+      const scan = engine.scan(ALL);
+      const replacement = await engine.beginReplacement();
+      await replacement.write([put('a', 'new')]);
+      await replacement.commit(nothing);
+      expect(await scan).toHaveLength(rows.length);
+      await engine.compact();
+      expect(await view.scan(ALL)).toHaveLength(rows.length);
+      expect(show(await engine.scan(ALL))).toEqual(['a=new']);
+      await view.close();
+    });
+
+    run('give the space of the rows before back', async ({ engine }) => {
+      const noisy = noise();
+      const rows: RowWrite[] = [];
+      for (let i = 0; i < 3000; i++) rows.push(put(`k${i + 10_000}`, noisy()));
+      await engine.write(rows);
+      const full = await engine.sizeOnDisk();
+      for (const keeps of [false, true]) {
+        const replacement = await engine.beginReplacement();
+        await replacement.write(rows.slice(0, 10));
+        await (keeps ? replacement.commit(nothing) : replacement.discard());
+      }
+      await engine.compact();
+      expect(await engine.sizeOnDisk()).toBeLessThan(full / 4);
+      expect(await engine.scan(ALL)).toHaveLength(10);
+    });
+  });
+
   describe(`${name}: life`, () => {
     run('rows survive a restart', async (under) => {
       await under.engine.write([put('a', '1'), put('b\xff', '2')]);
@@ -257,17 +394,8 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
     run('compaction gives space back', async ({ engine }) => {
       const keys: string[] = [];
       for (let i = 0; i < 3000; i++) keys.push(`k${i + 10_000}`);
-      // Values that do not compress.
-      let seed = 3;
-      const noise = (): Uint8Array => {
-        const bytes = new Uint8Array(500);
-        for (let i = 0; i < bytes.length; i++) {
-          seed = (seed * 1103515245 + 12345) % 2147483648;
-          bytes[i] = seed >>> 16;
-        }
-        return bytes;
-      };
-      await engine.write(keys.map((key) => put(key, noise())));
+      const noisy = noise();
+      await engine.write(keys.map((key) => put(key, noisy())));
       const full = await engine.sizeOnDisk();
       expect(full).toBeGreaterThan(3000 * 500);
       await engine.write(keys.slice(10).map((key) => del(key)));
