@@ -18,14 +18,7 @@ import { WatchHub } from '../mvcc/watch-hub.ts';
 import type { Clock, Disk, PeerAddress, Random, StagedRows } from '../ports.ts';
 import type { ConfState, Entry, HardState } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
-import {
-  type ClusterId,
-  EMPTY_BYTES,
-  hexId,
-  type Index,
-  type MemberId,
-  type RowKey,
-} from '../types.ts';
+import { type ClusterId, EMPTY_BYTES, type Index, type MemberId, type RowKey } from '../types.ts';
 import { readU64BE } from '../u64.ts';
 import { clusterVersionProblem } from '../version.ts';
 import { type Recovered, Wal, type WalObserver, type WalOptions } from '../wal/wal.ts';
@@ -113,11 +106,6 @@ async function assemble(
   if (problem !== null) throw new BootstrapError(problem);
   const confState = applied === 0 ? EMPTY_CONF_STATE : storedConfState(options.rows);
   const { memberId, clusterId } = recovered.metadata;
-  if (applied > 0 && stateMachine.members.get(memberId) === null) {
-    throw new BootstrapError(
-      `the WAL belongs to member ${hexId(memberId)}, which the database does not know`,
-    );
-  }
   const forced =
     restarted && options.forceNewCluster === true
       ? await goAlone(stateMachine, recovered, confState)
