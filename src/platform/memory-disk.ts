@@ -111,6 +111,11 @@ export class MemoryDisk implements Disk {
     crashDir(this.#root, '', survives);
   }
 
+  /** Its process ends: open handles are dead, what was written stays, synced or not. */
+  abandon(): void {
+    this.#life++;
+  }
+
   async makeDir(path: string): Promise<void> {
     this.#check('directory', path);
     let dir = this.#root;
