@@ -3,32 +3,28 @@
 // For every workload both servers are started on empty data and loaded in turns (A B, B A, A B
 // ...), so that a slow minute of the machine falls on both; only one is loaded at a time.
 
-import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  fdatasyncSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { cpus, release, tmpdir, totalmem } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { generate } from './generate.mjs';
 import { measureMillion, measureStart } from './lifecycle.mjs';
-import { describeProfile, PROFILE_HOOK, profileWritten } from './profile.mjs';
-import { costTable, figure, line, markdownTable, spread } from './report.mjs';
-import { assertRealDisk, Server, words } from './server.mjs';
+import { describeProfile, profileWritten } from './profile.mjs';
+import { costTable, figure, line, markdownTable, runText, spread, strangers } from './report.mjs';
+import { assertRealDisk, Server } from './server.mjs';
+import {
+  inTurns,
+  machine,
+  machineText,
+  PROGRAMS,
+  say,
+  side,
+  withProfiler,
+  writeResults,
+} from './sides.mjs';
 import { WORKLOADS } from './workloads.mjs';
 
-const HERE = dirname(fileURLToPath(import.meta.url));
 const READY_MS_MAX = 30_000;
-const FSYNC_PROBES = 200;
 const START_ROUNDS_MIN = 5;
 const START_LIMIT_MS = 150;
 const RSS_RATIO_MAX = 1.5;
@@ -37,8 +33,8 @@ const LIFECYCLE = ['start', 'million'];
 
 const { values } = parseArgs({
   options: {
-    ours: { type: 'string', default: `node --no-warnings ${join(HERE, '..', 'dist', 'etcd.js')}` },
-    other: { type: 'string', default: 'etcd' },
+    ours: { type: 'string', default: PROGRAMS.ours },
+    other: { type: 'string', default: PROGRAMS.other },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '3' },
     warmup: { type: 'string', default: '1' },
@@ -55,52 +51,13 @@ const { values } = parseArgs({
 
 const NAMES = [...WORKLOADS.map(({ name }) => name), ...LIFECYCLE];
 
-/** @param {string} text */
-function say(text) {
-  process.stderr.write(`${text}\n`);
-}
-
 /**
- * @typedef {{ label: string, command: string[], version: string }} Side
+ * @typedef {import('./sides.mjs').Side} Side
  * @typedef {ReturnType<typeof line>} Line
  * @typedef {import('./run.mjs').RunResult} RunResult
  * @typedef {{ name: string, lines: Line[], sides: { label: string, rounds: object[] }[],
  *   profile?: string }} Outcome
  */
-
-/**
- * @param {string} label
- * @param {string} text
- * @returns {Side}
- */
-function side(label, text) {
-  const command = words(text);
-  const [program, ...args] = command;
-  const output = execFileSync(program, [...args, '--version'], {
-    encoding: 'utf8',
-    timeout: 20_000,
-  });
-  const version = /etcd Version: (\S+)/.exec(output)?.[1] ?? 'unknown';
-  return { label, command, version };
-}
-
-/**
- * Rounds in the order A B, B A, A B: neither side is always the first on a warm or a tired machine.
- * @template T
- * @param {number} rounds
- * @param {(side: number, round: number) => Promise<T>} measure
- * @returns {Promise<T[][]>} by side, then by round
- */
-async function inTurns(rounds, measure) {
-  /** @type {T[][]} */
-  const results = [[], []];
-  for (let round = 0; round < rounds; round++) {
-    for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) {
-      results[which].push(await measure(which, round));
-    }
-  }
-  return results;
-}
 
 /**
  * @param {import('./workloads.mjs').Workload} workload
@@ -134,7 +91,7 @@ async function compareWorkload(workload, sides, parent) {
         warmupSeconds: Number(values.warmup),
       });
       if (profiled) servers[which].signal('SIGUSR2');
-      sayRun(workload.name, sides[which].label, result);
+      say(runText(workload.name, sides[which].label, result));
       return result;
     });
     const of = (/** @type {RunResult} */ result) =>
@@ -157,26 +114,6 @@ async function compareWorkload(workload, sides, parent) {
   } finally {
     for (const server of servers) await server.remove();
   }
-}
-
-/** @param {string[]} command */
-function withProfiler([program, ...args]) {
-  if (basename(program) !== 'node') throw new Error('--profile needs --ours to be "node ..."');
-  return [program, '--import', PROFILE_HOOK, ...args];
-}
-
-/**
- * @param {string} name
- * @param {string} label
- * @param {RunResult} result
- */
-function sayRun(name, label, result) {
-  const { perSecond, latencyMs, errors, wrong, firstFault } = result;
-  const faults = errors + wrong > 0 ? `  FAULTS ${errors + wrong}: ${firstFault}` : '';
-  const latency = `p50 ${latencyMs.p50} p99 ${latencyMs.p99} ms`;
-  say(
-    `${name.padEnd(20)} ${label.padEnd(8)} ${figure(perSecond).padStart(9)}/s  ${latency}${faults}`,
-  );
 }
 
 /**
@@ -258,52 +195,6 @@ async function compareMillion(sides, makeServer) {
   };
 }
 
-/**
- * What the disk takes for one small synced write: the floor of every put's latency.
- * @param {string} directory
- */
-function fsyncMs(directory) {
-  const file = openSync(join(directory, 'fsync-probe'), 'w');
-  const block = Buffer.alloc(4096, 1);
-  const times = [];
-  // As a preallocated log does it: the blocks exist, only their content is new.
-  for (let i = 0; i < FSYNC_PROBES; i++) writeSync(file, block, 0, block.length, i * block.length);
-  fdatasyncSync(file);
-  for (let i = 0; i < FSYNC_PROBES; i++) {
-    const startedAt = performance.now();
-    writeSync(file, block, 0, block.length, i * block.length);
-    fdatasyncSync(file);
-    times.push(performance.now() - startedAt);
-  }
-  closeSync(file);
-  return Number(spread(times).median.toFixed(3));
-}
-
-/** @param {string} directory */
-function machine(directory) {
-  const [cpu] = cpus();
-  return {
-    cpu: cpu?.model ?? 'unknown',
-    cores: cpus().length,
-    memoryGib: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
-    node: process.version,
-    fsyncMsMedian: fsyncMs(directory),
-    loadAverage: readFileSync('/proc/loadavg', 'latin1').split(' ').slice(0, 3).map(Number),
-  };
-}
-
-/** The commit the figures belong to, or "uncommitted" outside a checkout. */
-function label() {
-  if (values.label !== undefined) return values.label;
-  try {
-    const args = ['-C', HERE, 'rev-parse', '--short', 'HEAD'];
-    return execFileSync('git', args, { encoding: 'utf8', stdio: 'pipe' }).trim();
-  } catch {
-    return 'uncommitted';
-  }
-}
-
 async function main() {
   const only = values.only?.split(',') ?? NAMES;
   const unknown = only.filter((name) => !NAMES.includes(name));
@@ -332,36 +223,21 @@ async function main() {
   }
 }
 
-/** @param {{ rounds: readonly object[] }} side */
-function strangers({ rounds }) {
-  return spread(
-    rounds.map((round) => ('strangersCores' in round ? Number(round.strangersCores) : 0)),
-  ).median;
-}
-
 /**
  * @param {readonly Side[]} sides
  * @param {ReturnType<typeof machine>} about
  * @param {readonly Outcome[]} outcomes
  */
 function report(sides, about, outcomes) {
-  const date = new Date().toISOString().slice(0, 10);
-  const out = values.out ?? join(HERE, 'results', `${date}-${label()}.json`);
   const lines = outcomes.flatMap((outcome) => outcome.lines);
   const servers = sides.map(({ label: name, version }) => ({ label: name, version }));
   const { rounds, seconds, warmup } = values;
   const options = { rounds: Number(rounds), seconds: Number(seconds), warmup: Number(warmup) };
-  mkdirSync(dirname(out), { recursive: true });
-  writeFileSync(
-    out,
-    `${JSON.stringify({ date, machine: about, servers, options, lines, outcomes }, null, 1)}\n`,
-  );
+  const out = writeResults(values, { machine: about, servers, options, lines, outcomes });
   const labels = { ours: `ours ${sides[0].version}`, other: `other ${sides[1].version}` };
   const loads = WORKLOADS.flatMap(({ name }) => outcomes.filter((each) => each.name === name));
   const text = [
-    `${about.cores} × ${about.cpu}, Linux ${about.kernel}, Node ${about.node.slice(1)}, ` +
-      `fdatasync ${about.fsyncMsMedian} ms, load average ${about.loadAverage.join(' ')}; ` +
-      `${rounds} rounds of ${seconds} s, median (min–max)`,
+    `${machineText(about)}; ${rounds} rounds of ${seconds} s, median (min–max)`,
     markdownTable(lines, labels),
     loads.length === 0
       ? ''

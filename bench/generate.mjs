@@ -1,4 +1,4 @@
-// Runs the load generator as its own process against one server and returns what it measured.
+// Runs the load generator as its own process and returns what it measured.
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -7,13 +7,29 @@ const LOAD = fileURLToPath(new URL('load.mjs', import.meta.url));
 const GRACE_SECONDS = 120;
 
 /**
- * @param {{ workload: string, server: import('./server.mjs').Server, seconds: number,
- *   warmupSeconds: number, count?: number }} options
+ * @typedef {import('./server.mjs').Server} Server
+ */
+
+/**
+ * @param {{ workload: string, server: Server, others?: readonly Server[], seconds: number,
+ *   warmupSeconds: number, count?: number, spread?: boolean }} options
+ *   `others` are the further members of the server's cluster: their CPU time counts, and with
+ *   `spread` they are loaded as well.
  * @returns {Promise<import('./run.mjs').RunResult>}
  */
-export function generate({ workload, server, seconds, warmupSeconds, count = 0 }) {
+export function generate({
+  workload,
+  server,
+  others = [],
+  seconds,
+  warmupSeconds,
+  count = 0,
+  spread = false,
+}) {
+  const ports = [server, ...(spread ? others : [])].map(({ port }) => port);
+  const pids = [server, ...others].map(({ pid }) => pid);
   const args = [
-    ...[LOAD, workload, '--port', String(server.port), '--pid', String(server.pid)],
+    ...[LOAD, workload, '--port', ports.join(), '--pid', pids.join()],
     ...['--seconds', String(seconds), '--warmup', String(warmupSeconds)],
     ...['--count', String(count)],
   ];

@@ -43,14 +43,16 @@ export function benchValue(index, bytes) {
 }
 
 /**
+ * Spread over the servers, when there are several.
  * @param {Run} run
  * @param {number} count
  */
 export async function openConnections(run, count) {
-  const { host, port } = run.options;
+  const { host, ports } = run.options;
   /** @type {Http2Connection[]} */
   const connections = [];
   for (let i = 0; i < count; i++) {
+    const port = ports[i % ports.length];
     connections.push(await Http2Connection.open({ host, port, onFailure: run.fail }));
   }
   return connections;
@@ -324,10 +326,38 @@ function wrongRange(answer, from, { keys, valueBytes }) {
   return null;
 }
 
+// Values that no engine can compress: pieces of one block that repeats nothing.
+const NOISE_BYTES = 1 << 20;
+const NOISE_STEP = 4099;
+/** @type {Buffer | null} */
+let noise = null;
+
+/**
+ * The same bytes for the same index in every process.
+ * @param {number} index
+ * @param {number} bytes at most half a MiB
+ */
+export function noiseValue(index, bytes) {
+  if (noise === null) {
+    noise = Buffer.alloc(NOISE_BYTES);
+    let state = 1;
+    for (let at = 0; at < NOISE_BYTES; at += 4) {
+      // xorshift32
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      noise.writeInt32LE(state, at);
+    }
+  }
+  const from = (index * NOISE_STEP) % (NOISE_BYTES - bytes);
+  return noise.subarray(from, from + bytes);
+}
+
 /**
  * Puts `count` different keys, once each.
  * @param {Run} run
- * @param {{ connections: number, streams: number, valueBytes: number }} shape
+ * @param {{ connections: number, streams: number, valueBytes: number, noise?: boolean }} shape
+ *   With `noise` the values cannot be compressed.
  */
 export async function fillLoad(run, shape) {
   const revisions = new RevisionSet();
@@ -335,10 +365,8 @@ export async function fillLoad(run, shape) {
   const { connections, result } = await closedLoop(run, shape, () => ({
     path: PUT,
     next: () => {
-      const message = putRequest({
-        key: benchKey(index),
-        value: benchValue(index, shape.valueBytes),
-      });
+      const value = (shape.noise ? noiseValue : benchValue)(index, shape.valueBytes);
+      const message = putRequest({ key: benchKey(index), value });
       index++;
       return message;
     },

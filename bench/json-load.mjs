@@ -35,7 +35,7 @@ function base64(text) {
  * @param {(connection: number) => Script} script
  */
 async function closedLoop(run, count, script) {
-  const { host, port } = run.options;
+  const { host, ports } = run.options;
   /** @type {{ connection: Http1Connection, send: () => void }[]} */
   const slots = [];
   for (let i = 0; i < count; i++) {
@@ -43,7 +43,7 @@ async function closedLoop(run, count, script) {
     let startedAt = 0;
     const connection = await Http1Connection.open({
       host,
-      port,
+      port: ports[i % ports.length],
       onFailure: run.fail,
       onAnswer: (status, body) => {
         const problem = status === 200 ? check(body) : null;
@@ -75,7 +75,7 @@ async function closedLoop(run, count, script) {
 
 /** @param {Run} run */
 function hostHeader(run) {
-  return `${run.options.host}:${run.options.port}`;
+  return `${run.options.host}:${run.options.ports[0]}`;
 }
 
 /**

@@ -1,10 +1,11 @@
 // The load generator: runs one workload against a running server and prints one line of JSON.
 //   node bench/load.mjs put --port 2379 --pid $(pidof etcd) --seconds 5
+// Several servers, members of one cluster, are separated by commas.
 // It is its own process so that its CPU time is its own and no run inherits another's warm code.
 
 import { parseArgs } from 'node:util';
 import { Run } from './run.mjs';
-import { FILL, WORKLOADS } from './workloads.mjs';
+import { CLUSTER_LOADS, FILL, FILL_LARGE, WORKLOADS } from './workloads.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -18,7 +19,9 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const workload = [...WORKLOADS, FILL].find(({ name }) => name === positionals[0]);
+const workload = [...WORKLOADS, ...CLUSTER_LOADS, FILL, FILL_LARGE].find(
+  ({ name }) => name === positionals[0],
+);
 if (workload === undefined || values.pid === undefined) {
   const names = WORKLOADS.map(({ name }) => name).join(' | ');
   process.stderr.write(`usage: load.mjs <${names}> --pid SERVER_PID [--port 2379]\n`);
@@ -27,8 +30,8 @@ if (workload === undefined || values.pid === undefined) {
 
 const run = new Run({
   host: values.host,
-  port: Number(values.port),
-  serverPid: Number(values.pid),
+  ports: values.port.split(',').map(Number),
+  serverPids: values.pid.split(',').map(Number),
   seconds: Number(values.seconds),
   warmupSeconds: Number(values.warmup),
   count: Number(values.count),

@@ -113,3 +113,64 @@ export function costTable(workloads) {
   ];
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
 }
+
+/**
+ * Cores kept busy by neither server nor generator, the median over the rounds.
+ * @param {{ rounds: readonly object[] }} side
+ */
+export function strangers({ rounds }) {
+  return spread(
+    rounds.map((round) => ('strangersCores' in round ? Number(round.strangersCores) : 0)),
+  ).median;
+}
+
+/**
+ * One line about a round that has ended.
+ * @param {string} name
+ * @param {string} label
+ * @param {import('./run.mjs').RunResult} result
+ */
+export function runText(name, label, { perSecond, latencyMs, errors, wrong, firstFault }) {
+  const faults = errors + wrong > 0 ? `  FAULTS ${errors + wrong}: ${firstFault}` : '';
+  const latency = `p50 ${latencyMs.p50} p99 ${latencyMs.p99} ms`;
+  const rate = `${figure(perSecond).padStart(9)}/s`;
+  return `${name.padEnd(20)} ${label.padEnd(8)} ${rate}  ${latency}${faults}`;
+}
+
+/**
+ * What each member of a cluster spent, the leader first, and how often leadership moved meanwhile.
+ * @typedef {{ members: { label: string, cpuSeconds: number,
+ *   memoryMib: { peakRss: number, rss: number, anon: number, file: number } }[],
+ *   elections: number }} MemberFigures
+ */
+
+/**
+ * What leader and followers cost: medians over the rounds, of the followers the mean.
+ * @param {readonly { name: string, sides: readonly { label: string,
+ *   rounds: readonly (import('./run.mjs').RunResult & MemberFigures)[] }[] }[]} workloads
+ */
+export function memberTable(workloads) {
+  /** @typedef {import('./run.mjs').RunResult & MemberFigures} Round */
+  const rows = workloads.flatMap(({ name, sides }) =>
+    sides.map(({ label, rounds }) => {
+      const median = (/** @type {(round: Round) => number} */ of) =>
+        figure(spread(rounds.map(of)).median);
+      const mean = (/** @type {number[]} */ of) => of.reduce((sum, x) => sum + x, 0) / of.length;
+      const micros = (/** @type {number} */ cpu, /** @type {Round} */ round) =>
+        (cpu / Math.max(1, round.units)) * 1e6;
+      return [
+        ...[name, label],
+        median((round) => micros(round.members[0].cpuSeconds, round)),
+        median((round) => micros(mean(round.members.slice(1).map((m) => m.cpuSeconds)), round)),
+        median((round) => round.members[0].memoryMib.peakRss),
+        median((round) => mean(round.members.slice(1).map((m) => m.memoryMib.peakRss))),
+        String(rounds.reduce((sum, { elections }) => sum + elections, 0)),
+      ];
+    }),
+  );
+  const head = [
+    ...['workload', 'cluster', 'leader CPU µs each', 'follower CPU µs each'],
+    ...['leader peak RSS MiB', 'follower peak RSS MiB', 'elections'],
+  ];
+  return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+}

@@ -28,10 +28,10 @@ function machineCpuSeconds() {
   return (user + nice + system + irq + softirq + steal) / CLOCK_TICKS_PER_SECOND;
 }
 
-/** @param {number} serverPid */
-function cpuTimes(serverPid) {
+/** @param {readonly number[]} serverPids */
+function cpuTimes(serverPids) {
   return {
-    server: cpuSeconds(serverPid),
+    servers: serverPids.map(cpuSeconds),
     generator: cpuSeconds(process.pid),
     machine: machineCpuSeconds(),
   };
@@ -72,8 +72,9 @@ function round(value) {
 }
 
 /**
- * @typedef {{ host: string, port: number, serverPid: number, seconds: number,
- *   warmupSeconds: number, count: number }} RunOptions
+ * @typedef {{ host: string, ports: readonly number[], serverPids: readonly number[],
+ *   seconds: number, warmupSeconds: number, count: number }} RunOptions
+ *   `ports` are loaded, in equal parts; `serverPids` are all the processes that this costs.
  *   `count` > 0 ends the run after that many requests instead of after `seconds`.
  */
 
@@ -145,17 +146,17 @@ export class Run {
    * @param {() => void} start
    */
   async measure(start) {
-    const { serverPid, seconds, warmupSeconds, count } = this.options;
+    const { serverPids, seconds, warmupSeconds, count } = this.options;
     start();
     await this.#unlessFailed(sleep(warmupSeconds * 1000));
-    const before = cpuTimes(serverPid);
+    const before = cpuTimes(serverPids);
     const startedAt = performance.now();
     this.#measuring = true;
     if (count > 0) await this.#unlessFailed(this.#idle());
     else await this.#unlessFailed(sleep(seconds * 1000));
     this.#measuring = false;
     const elapsed = (performance.now() - startedAt) / 1000;
-    const after = cpuTimes(serverPid);
+    const after = cpuTimes(serverPids);
     this.stopping = true;
     if (this.#active > 0) {
       const drained = Promise.race([
@@ -190,7 +191,8 @@ export class Run {
    * @param {ReturnType<typeof cpuTimes>} after
    */
   #result(elapsed, before, after) {
-    const server = after.server - before.server;
+    const servers = after.servers.map((seconds, i) => round(seconds - before.servers[i]));
+    const server = servers.reduce((sum, seconds) => sum + seconds, 0);
     const generator = after.generator - before.generator;
     const strangers = Math.max(0, after.machine - before.machine - server - generator);
     const units = this.#units;
@@ -201,6 +203,8 @@ export class Run {
       perSecond: round(units / elapsed),
       latencyMs: this.#samples.summary(),
       serverCpuSeconds: round(server),
+      /** Of each process, in the order of `serverPids`. */
+      serversCpuSeconds: servers,
       generatorCpuSeconds: round(generator),
       /** Cores kept busy by anything else meanwhile: how far to trust the figures per second. */
       strangersCores: round(strangers / elapsed),

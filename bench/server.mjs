@@ -1,10 +1,18 @@
 // Starts and stops one server under test: an etcd command line, etcd's flags, its own data
 // directory on a real disk, loopback ports. Both sides of a comparison get exactly the same flags.
-// Invariant: a server started here is ended here, by its process id.
+// Invariant: a server started here is ended here, by its process id, also when the benchmark fails.
 // It refuses to know which of the servers it starts is ours.
 
 import { spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,10 +22,25 @@ import { answerRevision, PUT, putRequest } from './wire/messages.mjs';
 
 const TMPFS_MAGIC = 0x01021994;
 const RAMFS_MAGIC = 0x858458f6;
-const HOST = '127.0.0.1';
+export const HOST = '127.0.0.1';
 const STOP_MS_MAX = 30_000;
 const RETRY_MS = 1;
 const LOG_TAIL_CHARS = 2000;
+/** Written to clear_refs, it makes the kernel count the peak of the resident size anew. */
+const RESET_PEAK_RSS = '5';
+const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
+
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+
+/** Whoever starts the first server takes care that none outlives this process. */
+function endAllAtExit() {
+  process.once('exit', () => {
+    for (const child of running) child.kill('SIGKILL');
+  });
+  for (const signal of SIGNALS) process.once(signal, () => process.exit(1));
+}
+let watched = false;
 
 /** An fsync on a file system in memory costs nothing, and the comparison would say nothing. */
 export function assertRealDisk(/** @type {string} */ directory) {
@@ -51,13 +74,16 @@ export function words(command) {
 
 export class Server {
   label;
+  name;
   port = 0;
   pid = 0;
   /** performance.now() just before the process was started. */
   startedAt = 0;
   #command;
   #directory;
-  #peerPort = 0;
+  #peerUrl = '';
+  /** @type {string[]} */
+  #flags = [];
   #env;
   /** @type {import('node:child_process').ChildProcess | null} */
   #child = null;
@@ -65,30 +91,53 @@ export class Server {
   #exited = Promise.resolve();
 
   /**
-   * @param {{ label: string, command: readonly string[], parent: string,
+   * @param {{ label: string, command: readonly string[], parent: string, name?: string,
    *   env?: Record<string, string> }} options
    *   `parent` is where the server's directory (data and log) is made.
    */
-  constructor({ label, command, parent, env = {} }) {
+  constructor({ label, command, parent, name = 'bench', env = {} }) {
     this.label = label;
+    this.name = name;
     this.#command = command;
     this.#env = env;
     this.#directory = mkdtempSync(join(parent, `${label}-`));
   }
 
-  /** Starts the process on the data left by the start before, if any, and does not wait. */
-  async start() {
-    if (this.port === 0) {
-      this.port = await freePort();
-      this.#peerPort = await freePort();
-    }
+  get peerUrl() {
+    return this.#peerUrl;
+  }
+
+  /** `name=url`, as in --initial-cluster. */
+  get entry() {
+    return `${this.name}=${this.#peerUrl}`;
+  }
+
+  /** False also when the process ended by itself. */
+  get running() {
+    return this.#child !== null && running.has(this.#child);
+  }
+
+  /** The ports stay the same for all starts. */
+  async reservePorts() {
+    if (this.port !== 0) return;
+    this.port = await freePort();
+    this.#peerUrl = `http://${HOST}:${await freePort()}`;
+  }
+
+  /**
+   * Starts the process on the data left by the start before, if any, and does not wait.
+   * @param {readonly string[]} [more] flags of a cluster; the next start has them too, by default.
+   */
+  async start(more) {
+    await this.reservePorts();
+    if (more !== undefined) this.#flags = [...more];
+    else if (this.#flags.length === 0) this.#flags = ['--initial-cluster', this.entry];
     const client = `http://${HOST}:${this.port}`;
-    const peer = `http://${HOST}:${this.#peerPort}`;
     const flags = [
-      ...['--name', 'bench', '--data-dir', join(this.#directory, 'data')],
+      ...['--name', this.name, '--data-dir', this.#dataPath()],
       ...['--listen-client-urls', client, '--advertise-client-urls', client],
-      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-      ...['--initial-cluster', `bench=${peer}`],
+      ...['--listen-peer-urls', this.#peerUrl, '--initial-advertise-peer-urls', this.#peerUrl],
+      ...this.#flags,
     ];
     const [program, ...args] = this.#command;
     const log = openSync(this.#logPath(), 'a');
@@ -99,23 +148,30 @@ export class Server {
     });
     closeSync(log);
     this.#child = child;
+    if (!watched) endAllAtExit();
+    watched = true;
+    running.add(child);
     this.#exited = new Promise((resolve) => {
-      child.once('exit', () => resolve());
-      child.once('error', () => resolve());
+      const ended = () => {
+        running.delete(child);
+        resolve();
+      };
+      child.once('exit', ended);
+      child.once('error', ended);
     });
     if (child.pid === undefined) throw new Error(`${this.label}: cannot start ${program}`);
     this.pid = child.pid;
   }
 
   /**
-   * Waits for the first acknowledged write and returns the milliseconds since the start.
+   * Waits for the next acknowledged write and returns the milliseconds since the start.
    * @param {number} timeoutMs
    */
   async firstWrite(timeoutMs) {
+    const until = performance.now() + timeoutMs;
     for (;;) {
       if (await this.#tryWrite(timeoutMs)) return performance.now() - this.startedAt;
-      const ended = this.#child?.exitCode !== null || this.#child.signalCode !== null;
-      if (ended || performance.now() - this.startedAt > timeoutMs) {
+      if (!this.running || performance.now() > until) {
         throw new Error(`${this.label} does not take writes:\n${this.logTail()}`);
       }
       await sleep(RETRY_MS);
@@ -163,6 +219,11 @@ export class Server {
     return { peakRss: mib('VmHWM'), rss: mib('VmRSS'), anon: mib('RssAnon'), file: mib('RssFile') };
   }
 
+  /** From now on `peakRss` is the peak since now. */
+  resetPeak() {
+    writeFileSync(`/proc/${this.pid}/clear_refs`, RESET_PEAK_RSS);
+  }
+
   /** @param {NodeJS.Signals} signal */
   signal(signal) {
     this.#child?.kill(signal);
@@ -176,6 +237,12 @@ export class Server {
     clearTimeout(timer);
   }
 
+  /** Removes the data of a process that has ended. */
+  wipe() {
+    if (this.running) throw new Error(`${this.label} is running`);
+    rmSync(this.#dataPath(), { recursive: true, force: true });
+  }
+
   /** Ends the process and removes what it left. */
   async remove() {
     await this.stop();
@@ -184,6 +251,10 @@ export class Server {
 
   logTail() {
     return readFileSync(this.#logPath(), 'utf8').slice(-LOG_TAIL_CHARS);
+  }
+
+  #dataPath() {
+    return join(this.#directory, 'data');
   }
 
   #logPath() {

@@ -107,6 +107,22 @@ export const WORKLOADS = [
   },
 ];
 
+/** What a cluster is loaded with beside some of the above; see cluster-workloads.mjs. */
+export const CLUSTER_LOADS = [
+  {
+    name: 'range-one',
+    run: (/** @type {Run} */ run) => rangeLoad(run, { ...ONE, keys: 1, serializable: false }),
+  },
+];
+
+/** Fills a store with values of 8 KiB that cannot be compressed; run with a count. */
+export const FILL_LARGE = {
+  name: 'fill-large',
+  valueBytes: 8192,
+  run: (/** @type {Run} */ run) =>
+    fillLoad(run, { connections: 16, streams: 4, valueBytes: FILL_LARGE.valueBytes, noise: true }),
+};
+
 /** Fills a store with small keys; run with a count. Not compared itself: see lifecycle.mjs. */
 export const FILL = {
   name: 'fill',

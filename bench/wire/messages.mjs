@@ -47,19 +47,27 @@ function bytesField(number, value) {
   ]);
 }
 
-/** @param {{ key: string, value: string }} put */
+/** @param {{ key: string, value: string | Uint8Array }} put */
 export function putRequest({ key, value }) {
   return Buffer.concat([bytesField(1, key), bytesField(2, value)]);
 }
 
 /**
- * @param {{ key: string, rangeEnd?: string, serializable?: boolean, countOnly?: boolean }} range
+ * @param {{ key: string, rangeEnd?: string, serializable?: boolean, keysOnly?: boolean,
+ *   countOnly?: boolean }} range
  */
-export function rangeRequest({ key, rangeEnd, serializable = false, countOnly = false }) {
+export function rangeRequest({
+  key,
+  rangeEnd,
+  serializable = false,
+  keysOnly = false,
+  countOnly = false,
+}) {
   return Buffer.concat([
     bytesField(1, key),
     rangeEnd === undefined ? Buffer.alloc(0) : bytesField(2, rangeEnd),
     intField(7, Number(serializable)),
+    intField(8, Number(keysOnly)),
     intField(9, Number(countOnly)),
   ]);
 }
