@@ -194,6 +194,8 @@ export class SimPeers implements Peers {
   /** etcd: who was removed is told so and not listened to. */
   #refuses(from: SimPeers): boolean {
     if (!this.#removed.has(from.id)) {
+      // etcd: who calls says where it can be reached, for its addition may not have come here yet.
+      this.#known.add(from.id);
       if (!this.#activeSince.has(from.id)) {
         this.#activeSince.set(from.id, this.#network.timeline.nowMs);
       }
