@@ -80,8 +80,8 @@ const STALE_ENTRIES_MAX = 1024;
 
 export class Lessor {
   readonly #options: LessorOptions;
-  readonly #leases = new Map<LeaseId, Lease>();
-  readonly #leaseOfKey = new Map<Key, Lease>();
+  #leases = new Map<LeaseId, Lease>();
+  #leaseOfKey = new Map<Key, Lease>();
   readonly #heap = new DeadlineHeap<Lease>();
   #nowTicks = 0;
   #primary = false;
@@ -110,6 +110,16 @@ export class Lessor {
       const ttlSeconds = Math.max(ttl, this.#options.minTtlSeconds);
       this.#leases.set(id, newLease(id, ttlSeconds, remainingTtl));
     }
+  }
+
+  /**
+   * Takes over the leases and keys of another lessor, which is not used any more. Only a member
+   * that follows gets other content, and where it follows, no lease has an end.
+   */
+  adopt(other: Lessor): void {
+    assert(!this.#primary && !other.#primary, 'leases are replaced where no time is kept');
+    this.#leases = other.#leases;
+    this.#leaseOfKey = other.#leaseOfKey;
   }
 
   tick(nowTicks: number): void {

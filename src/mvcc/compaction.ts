@@ -10,6 +10,7 @@
  * a later one makes one that has not begun superfluous.
  */
 
+import { assert } from '../assert.ts';
 import { buckets, metaRows } from '../buckets.ts';
 import { keyOf } from '../codec/key-value.ts';
 import { limits } from '../limits.ts';
@@ -32,7 +33,8 @@ export interface CompactionJob {
 }
 
 export interface CompactorDeps {
-  readonly tree: Tree<KeyEntry>;
+  /** Held by the store, which exchanges it together with its content. */
+  readonly source: { readonly tree: Tree<KeyEntry> };
   readonly rows: Rows;
   /** Keeps deletions apart from hashing. */
   readonly exclusive: Exclusive;
@@ -78,6 +80,13 @@ export class Compactor {
   schedule(job: CompactionJob): void {
     if (this.#jobs.length > 1) this.#jobs.pop();
     this.#jobs.push(job);
+  }
+
+  /** Takes over what is left to do in the content that the store has taken over. */
+  adopt(other: Compactor): void {
+    assert(this.#running === null && other.#running === null, 'no compaction is under way');
+    this.#jobs.splice(0, Number.POSITIVE_INFINITY, ...other.#jobs);
+    this.#finishedAt(other.#finished);
   }
 
   /** Runs all jobs, including those scheduled meanwhile. A second call joins the first. */
@@ -127,7 +136,8 @@ export class Compactor {
 
   /** Whether any revision at or below the compacted one survives. */
   async #trimIndex(revision: Revision, signal: AbortSignal): Promise<boolean> {
-    const { tree, breathe } = this.#deps;
+    const { breathe } = this.#deps;
+    const { tree } = this.#deps.source;
     let from: Key | null = EMPTY_KEY;
     let kept = false;
     while (from !== null && !signal.aborted) {
@@ -158,7 +168,7 @@ export class Compactor {
   }
 
   #isKept(main: Revision, sub: number, key: Key): boolean {
-    const entry = this.#deps.tree.get(key);
+    const entry = this.#deps.source.tree.get(key);
     return entry !== null && knows(entry, main, sub);
   }
 
@@ -206,8 +216,12 @@ export class Compactor {
     if (hasher !== null) {
       hashes.add({ hash: hasher.sum(), revision, compactRevision: previous });
     }
-    this.#finished = revision;
     this.#jobs.shift();
+    this.#finishedAt(revision);
+  }
+
+  #finishedAt(revision: Revision): void {
+    this.#finished = revision;
     for (const waiter of this.#waiters) {
       if (waiter.revision > revision) continue;
       this.#waiters.delete(waiter);

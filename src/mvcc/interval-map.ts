@@ -46,6 +46,10 @@ export class IntervalMap<T> {
     this.#sorted = null;
   }
 
+  all(): readonly T[] {
+    return [...this.#groups.values()].flatMap(({ members }) => [...members]);
+  }
+
   /** Calls `visit` for every member whose range contains `key`. */
   forEachAt(key: Key, visit: (member: T) => void): void {
     if (this.#groups.size === 0) return;

@@ -57,6 +57,12 @@ export class RecentEvents {
     }
   }
 
+  clear(): void {
+    this.#changes = [];
+    this.#head = 0;
+    this.#bytes = 0;
+  }
+
   /** `null` when `from` is older than what is kept. */
   between(from: Revision, to: Revision): History | null {
     const first = this.#changes[this.#head] ?? null;

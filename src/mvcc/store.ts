@@ -70,8 +70,8 @@ const NEVER = -1;
 
 export class KvStore {
   readonly #rows: Rows;
-  readonly #tree: Tree<KeyEntry>;
-  readonly #source: RangeSource;
+  /** The index may be exchanged, and reads under way must follow. */
+  readonly #source: { tree: Tree<KeyEntry> } & RangeSource;
   readonly #breathe: () => Promise<void>;
   readonly #exclusive = new Exclusive();
   readonly #hashes = new CompactionHashes();
@@ -79,10 +79,11 @@ export class KvStore {
   #revision: Revision;
   #compactRevision: Revision;
   #writing = false;
+  /** How often the content was exchanged. */
+  #adoptions = 0;
 
   private constructor(rows: Rows, index: Index, options: Required<StoreOptions>) {
     this.#rows = rows;
-    this.#tree = index.tree;
     this.#source = { tree: index.tree, rows };
     this.#breathe = options.breathe;
     this.#revision = index.revision;
@@ -93,7 +94,7 @@ export class KvStore {
     this.#revision = Math.max(this.#revision, this.#compactRevision, FIRST_REVISION);
     this.#compactor = new Compactor(
       {
-        tree: index.tree,
+        source: this.#source,
         rows,
         exclusive: this.#exclusive,
         hashes: this.#hashes,
@@ -112,6 +113,10 @@ export class KvStore {
     const { compactionBatchLimit = 1000, breathe = () => Promise.resolve() } = options;
     const index = await buildIndex(rows, breathe);
     return new KvStore(rows, index, { compactionBatchLimit, breathe });
+  }
+
+  get #tree(): Tree<KeyEntry> {
+    return this.#source.tree;
   }
 
   get revision(): Revision {
@@ -247,6 +252,21 @@ export class KvStore {
     return this.#compactor.whenFinished(this.#compactRevision, signal);
   }
 
+  /**
+   * Takes over the content of another store, which is not used any more, in the step in which its
+   * rows become this store's. Both have the same history, as far as each knows it. So a read under
+   * way goes on: from the compact revision on both give it the same answers, and below that it is
+   * `compacted`. No compaction may be under way.
+   */
+  adopt(other: KvStore): void {
+    assert(!this.#writing && !other.#writing, 'the content changes between two requests');
+    this.#compactor.adopt(other.#compactor);
+    this.#source.tree = other.#tree;
+    this.#revision = other.#revision;
+    this.#compactRevision = other.#compactRevision;
+    this.#adoptions++;
+  }
+
   /** Hashes of the last compactions, oldest first. */
   compactionHashes(): readonly CompactionHash[] {
     return this.#hashes.all();
@@ -255,7 +275,14 @@ export class KvStore {
   /** etcd's HashKV at a revision, 0 for the current one. */
   hashKv(revision: Revision): Promise<HashResult | EtcdError> {
     // Deletions of a compaction in between would change what is hashed.
-    return this.#exclusive.run(() => this.#hashKv(revision));
+    return this.#exclusive.run(async () => {
+      for (;;) {
+        const adoptions = this.#adoptions;
+        const result = await this.#hashKv(revision);
+        // Other content may have been compacted further, and have fewer rows to hash.
+        if (adoptions === this.#adoptions) return result;
+      }
+    });
   }
 
   /**

@@ -129,6 +129,22 @@ export class WatchHub {
     for (const [watcher, list] of matches) this.#deliverLive(watcher, list, revision);
   }
 
+  /**
+   * The store, which stood at `revision`, has taken over other content: what has happened between
+   * was not published. Everybody catches up from there; who needs what is compacted is told so.
+   */
+  storeReplaced(revision: Revision): void {
+    this.#recent.clear();
+    const byKey = [...this.#byKey.values()].flatMap((watchers) => [...watchers]);
+    for (const watcher of [...byKey, ...this.#byRange.all()]) {
+      this.#leave(watcher);
+      watcher.state = 'catching-up';
+      watcher.nextRevision = Math.max(watcher.nextRevision, revision + 1);
+      this.#lagging.add(watcher);
+    }
+    if (this.#lagging.size > 0) this.#startCatchUp();
+  }
+
   /** No watcher is told anything any more. Resolves when history is no longer read. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -16,7 +16,7 @@
 import { assert } from '../assert.ts';
 import { buckets } from '../buckets.ts';
 import { limits } from '../limits.ts';
-import type { Engine, Row, RowRange, RowWrite, StagedRows } from '../ports.ts';
+import type { DurableRows, Row, RowRange, RowWrite, StagedRows } from '../ports.ts';
 import type { RowKey } from '../types.ts';
 import { readU64BE, writeU64BE } from '../u64.ts';
 import { RowCache } from './row-cache.ts';
@@ -37,8 +37,8 @@ const ROWS_END = '\u00ff' as RowKey;
 const NO_ROWS: Staged = new Map();
 
 export class RowTable implements StagedRows {
-  readonly #engine: Engine;
-  readonly #cache: RowCache;
+  readonly #engine: DurableRows;
+  #cache: RowCache;
   readonly #appendOnly: number;
   #staged: Staged = new Map();
   #stagedBytes = 0;
@@ -46,7 +46,7 @@ export class RowTable implements StagedRows {
   #inFlightBytes = 0;
   #liveBytes: number;
 
-  private constructor(engine: Engine, liveBytes: number, options: RowTableOptions) {
+  private constructor(engine: DurableRows, liveBytes: number, options: RowTableOptions) {
     this.#engine = engine;
     this.#liveBytes = liveBytes;
     this.#cache = new RowCache(options.cacheBytes ?? limits.rowCacheBytes);
@@ -54,7 +54,7 @@ export class RowTable implements StagedRows {
   }
 
   /** Counts the rows when the engine was filled by something else than a table. */
-  static async open(engine: Engine, options: RowTableOptions = {}): Promise<RowTable> {
+  static async open(engine: DurableRows, options: RowTableOptions = {}): Promise<RowTable> {
     const row = engine.get(LIVE_BYTES_ROW);
     const liveBytes =
       row === null
@@ -163,6 +163,18 @@ export class RowTable implements StagedRows {
     this.#inFlightBytes = 0;
   }
 
+  /**
+   * From now on this table shows the rows of the other one, which is not used any more. What the
+   * other one has flushed must be the engine's rows by now.
+   */
+  adopt(other: RowTable): void {
+    assert(this.#inFlight === NO_ROWS && other.#inFlight === NO_ROWS, 'no flush is under way');
+    this.#staged = other.#staged;
+    this.#stagedBytes = other.#stagedBytes;
+    this.#cache = other.#cache;
+    this.#liveBytes = other.#liveBytes;
+  }
+
   #stage(key: RowKey, value: Uint8Array | null): void {
     const before = this.#staged.get(key);
     this.#stagedBytes += value === null ? 0 : value.length;
@@ -204,7 +216,7 @@ function merge(stored: readonly Row[], overlay: readonly RowWrite[], limit: numb
   return rows;
 }
 
-async function countBytes(engine: Engine): Promise<number> {
+async function countBytes(engine: DurableRows): Promise<number> {
   let bytes = 0;
   let from = FIRST_ROW;
   for (;;) {

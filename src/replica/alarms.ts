@@ -40,6 +40,12 @@ export class Alarms {
     return alarms;
   }
 
+  /** Takes over what another table says. */
+  adopt(other: Alarms): void {
+    this.#alarms.clear();
+    for (const [row, alarm] of other.#alarms) this.#alarms.set(row, alarm);
+  }
+
   list(type: number = AlarmType.NONE): readonly AlarmMember[] {
     const all = [...this.#alarms.values()];
     return type === AlarmType.NONE ? all : all.filter((entry) => entry.alarm === type);

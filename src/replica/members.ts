@@ -136,6 +136,14 @@ export class Members {
     return members;
   }
 
+  /** Takes over what another table says. */
+  adopt(other: Members): void {
+    this.#members.clear();
+    for (const [id, member] of other.#members) this.#members.set(id, member);
+    this.#removed.clear();
+    for (const id of other.#removed) this.#removed.add(id);
+  }
+
   get(id: MemberId): Member | null {
     return this.#members.get(id) ?? null;
   }

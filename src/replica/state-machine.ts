@@ -113,6 +113,22 @@ export class StateMachine {
     return { requestId: header.id, kind: request.case, result, confChange: null };
   }
 
+  /**
+   * Takes over the state of another machine, which is not used any more, in the step in which the
+   * other one's rows become this one's. Whoever holds a part of this machine goes on with it.
+   */
+  adopt(other: StateMachine): void {
+    const { revision } = this.store;
+    this.store.adopt(other.store);
+    this.lessor.adopt(other.lessor);
+    this.alarms.adopt(other.alarms);
+    this.members.adopt(other.members);
+    this.#appliedIndex = other.#appliedIndex;
+    this.#appliedTerm = other.#appliedTerm;
+    this.#clusterVersion = other.#clusterVersion;
+    this.hub.storeReplaced(revision);
+  }
+
   /** The rows that make the applied position durable together with what it produced. */
   positionRows(confState: ConfState): { key: ReturnType<typeof rowKey>; value: Uint8Array }[] {
     return [
