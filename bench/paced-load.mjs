@@ -1,6 +1,6 @@
-// A light load at a steady rate, whatever the servers do: one put every so many milliseconds at each
-// member, each with a key of its own. Runs until its input ends, then checks that every acknowledged
-// put is stored at every member, and prints when each was sent and how long it took.
+// A light load at a steady rate, whatever the servers do: one put every so many milliseconds at
+// each member, each with a key of its own. Runs until its input ends, then checks that every
+// acknowledged put is stored at every member, and prints when each was sent and how long it took.
 //   sleep 10 | node bench/paced-load.mjs --ports 2379,22379 --load-ports 2379 --interval 5
 // Times are milliseconds of the machine's monotonic clock, which all its processes share.
 // A member that does not answer is tried again and again: losing it is no fault here.

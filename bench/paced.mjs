@@ -1,5 +1,5 @@
-// Runs the steady light load (paced-load.mjs) as a process beside whatever happens to a cluster, and
-// answers questions about windows of time afterwards.
+// Runs the steady light load (paced-load.mjs) as a process beside whatever happens to a cluster,
+// and answers questions about windows of time afterwards.
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
