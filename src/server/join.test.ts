@@ -204,8 +204,11 @@ describe('a joiner', () => {
   it('must find each of them in its initial cluster, by address', async () => {
     const list = [member(ID2, 2), member(ID3, 7), member(NEW_ID, 1)];
     members.set(url(2), { clusterId: CLUSTER, members: list });
-    expect(await problemOf(existing)).toMatch(
-      /: PeerURLs: no match found for existing member \(fe9c64eaf3991d47, \[http:\/\/10\.0\.0\.7:2380\]\), last resolver error \(resolved urls: "http:\/\/10\.0\.0\.7:2380" != "http:\/\/10\.0\.0\.\d:2380"\)$/,
+    const problem = await problemOf(existing);
+    expect(problem).toContain(
+      ': PeerURLs: no match found for existing member ' +
+        '(fe9c64eaf3991d47, [http://10.0.0.7:2380]), ' +
+        'last resolver error (resolved urls: "http://10.0.0.7:2380" != "http://10.0.0.',
     );
   });
 
@@ -218,12 +221,16 @@ describe('a joiner', () => {
     await clock.advance(1000);
     await expect(starting).resolves.toMatchObject({ memberId: NEW_ID });
     names.clear();
-    const failing = problemOf({ ...existing, initialCluster });
+    let problem = '';
+    const failing = problemOf({ ...existing, initialCluster }).then((text) => {
+      problem = text;
+    });
     await clock.settle();
-    await clock.advance(35_000);
-    expect(await failing).toContain(
-      'failed to resolve "http://three.example:2380" (lookup three.example: no such host)',
-    );
+    await clock.advance(29_500);
+    expect(problem).toBe('');
+    await clock.advance(1000);
+    await failing;
+    expect(problem).toContain('no match found for existing member (fe9c64eaf3991d47');
   });
 
   it.each([

@@ -66,7 +66,7 @@ async function foundNew(deps: JoinDeps, urls: PeerUrls): Promise<Start> {
   return { kind: 'new', ...founding };
 }
 
-/** The URLs that this member announces may name its host otherwise than the initial cluster does. */
+/** What this member announces may name its host otherwise than the initial cluster does. */
 async function founderProblem(config: Settings, urls: PeerUrls): Promise<string | null> {
   const problem = bootstrapProblem(config);
   const listed = initialClusterUrls(config.initialCluster).get(config.name);
