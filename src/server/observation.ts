@@ -8,7 +8,7 @@ import { featureGateNames, featureGateSpecs, gateEnabled } from '../config/featu
 import type { Settings } from '../config/flags.ts';
 import { goDuration } from '../duration.ts';
 import type { Code } from '../errors.ts';
-import type { Log } from '../log.ts';
+import type { Log, LogFields } from '../log.ts';
 import type { GrpcMethod, GrpcMethodMetrics, GrpcType } from '../metrics/grpc-families.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import type { Registry } from '../metrics/prom-registry.ts';
@@ -62,7 +62,8 @@ export class Observation {
     this.health = healthObserver(metrics);
   }
 
-  bootstrapped({ memberId, clusterId, repaired, restarted }: Bootstrapped): void {
+  bootstrapped(started: Bootstrapped): void {
+    const { memberId, clusterId, repaired } = started;
     const ids = { 'cluster-id': hexId(clusterId), 'local-member-id': hexId(memberId) };
     if (repaired !== null) {
       this.#log.warn('repaired WAL file', {
@@ -72,10 +73,30 @@ export class Observation {
         reason: repaired.reason,
       });
     }
-    this.#log.info(restarted ? 'restarting local member' : 'starting local member', ids);
+    this.#logBeginning(started, ids);
     this.#metrics.server.id.with({ server_id: hexId(memberId) }).set(1);
     const known = { Local: hexId(memberId), Remote: hexId(memberId) };
     this.#metrics.network.knownPeers.with(known).set(1);
+  }
+
+  #logBeginning({ forced, restarted, raft }: Bootstrapped, ids: LogFields): void {
+    const commit = { 'commit-index': raft.commit };
+    if (forced === null) {
+      if (restarted) this.#log.info('restarting local member', { ...ids, ...commit });
+      else this.#log.info('starting local member', ids);
+      return;
+    }
+    if (forced.discarded > 0) {
+      this.#log.info('discarding uncommitted WAL entries', {
+        'commit-index-from-wal': forced.foundCommit,
+        'number-of-discarded-entries': forced.discarded,
+      });
+    }
+    this.#log.info('forcing restart member', {
+      ...ids,
+      'wal-commit-index': forced.foundCommit,
+      ...commit,
+    });
   }
 
   /** From here on a scrape reads these parts. */
