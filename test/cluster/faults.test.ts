@@ -4,7 +4,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { Prng } from '../compat/random.ts';
-import { type Cluster, withCluster } from './support/cluster.ts';
+import { type Cluster, ENTRIES_KEPT, withCluster } from './support/cluster.ts';
 import { Load } from './support/load.ts';
 import type { Member } from './support/member.ts';
 import { findPrograms } from './support/programs.ts';
@@ -23,12 +23,20 @@ const FLAGS = ['--snapshot-count=500'];
 const canCut = process.env['CLUSTER_NET'] === 'own';
 const { tested, ctl } = await findPrograms();
 
+/** What clients were told is undone; the check has to say so. */
+async function loseEverything(cluster: Cluster): Promise<void> {
+  await Promise.all(cluster.members.map((member) => member.kill()));
+  await Promise.all(cluster.members.map((member) => member.wipe()));
+  await Promise.all(cluster.members.map((member) => cluster.restart(member)));
+}
+
 type Story = (cluster: Cluster, load: Load, prng: Prng) => Promise<void>;
 
-async function underLoad(size: number, story: Story): Promise<void> {
+/** What was wrong with the history of clients during the story. */
+async function underLoad(size: number, story: Story): Promise<readonly string[]> {
   console.log(`${tested.label} × ${size}, seed ${SEED}`);
   const prng = new Prng(SEED);
-  await withCluster({ ctl, flags: FLAGS }, async (cluster) => {
+  return withCluster({ ctl, flags: FLAGS }, async (cluster) => {
     await cluster.found(Array.from({ length: size }, () => tested));
     const load = new Load({ clients: CLIENTS, seed: SEED, members: () => cluster.members });
     try {
@@ -40,7 +48,7 @@ async function underLoad(size: number, story: Story): Promise<void> {
       await cluster.agree();
       const [witness] = cluster.members;
       if (witness === undefined) throw new Error('no members');
-      expect(await load.violations(witness)).toEqual([]);
+      return await load.violations(witness);
     } finally {
       load.close();
     }
@@ -74,6 +82,16 @@ const crashes: Record<string, Story> = {
   },
   'all are killed at once': async (cluster, load) => {
     await killAndRestart(cluster, load, cluster.members);
+  },
+  'a follower is left far behind': async (cluster, load, prng) => {
+    const leader = await cluster.leader();
+    const follower = prng.pick(cluster.followersOf(leader));
+    await follower.kill();
+    await cluster.fill(leader, ENTRIES_KEPT + 1_500);
+    await cluster.restart(follower);
+    await load.more(SOME);
+    await cluster.agree();
+    expect(await cluster.snapshotsTaken(follower)).toBeGreaterThan(0);
   },
   'the leader is frozen': async (cluster, load) => {
     const leader = await cluster.leader();
@@ -167,7 +185,14 @@ const stalls: Record<string, Story> = {
 
 describe.each(SIZES)('%i members', (size) => {
   const stories = { ...crashes, ...(canCut ? cuts : {}), ...(canStall ? stalls : {}) };
-  it.each(Object.entries(stories))('%s', { timeout: TEST_MS_MAX }, (_name, story) =>
-    underLoad(size, story),
-  );
+  it.each(Object.entries(stories))('%s', { timeout: TEST_MS_MAX }, async (_name, story) => {
+    expect(await underLoad(size, story)).toEqual([]);
+  });
+
+  it('is told when writes are lost', { timeout: TEST_MS_MAX }, async () => {
+    const lost = (await underLoad(size, loseEverything)).filter((violation) =>
+      violation.startsWith('acknowledged'),
+    );
+    expect(lost.length).toBeGreaterThan(0);
+  });
 });
