@@ -5,8 +5,8 @@
 // the client is missing at any of them.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Cluster } from './cluster.mjs';
-import { status } from './control.mjs';
+import { Cluster, until } from './cluster.mjs';
+import { maybeStatus, status } from './control.mjs';
 import { generate } from './generate.mjs';
 import { benchKey, noiseValue, request } from './grpc-load.mjs';
 import { monotonicMs, Paced } from './paced.mjs';
@@ -19,6 +19,7 @@ import { FILL_LARGE } from './workloads.mjs';
 /** @typedef {import('./server.mjs').Server} Server */
 
 const FILL_SECONDS_MAX = 900;
+const SERVES_MS_MAX = 60_000;
 const PUT_INTERVAL_MS = 5;
 
 /** How much memory a process gained, peaks included, since it was made. */
@@ -49,11 +50,13 @@ class Growth {
 }
 
 /**
- * Throws unless the member answers for itself, without the others, with the value that is due.
+ * Waits until the member answers for itself, without the others, and throws unless it does so with
+ * the value that is due.
  * @param {Server} member
  * @param {number} index
  */
-async function assertServes(member, index) {
+async function serves(member, index) {
+  await until(`${member.label} serves`, SERVES_MS_MAX, () => maybeStatus(member.port));
   const connection = await Http2Connection.open({
     ...{ host: HOST, port: member.port },
     onFailure: () => {},
@@ -84,8 +87,7 @@ async function fill(cluster, leader, mib) {
 
 /**
  * @param {import('./sides.mjs').Side} side
- * @param {{ parent: string, mib: number, secondsBefore: number,
- *   env?: (member: number) => Record<string, string> }} options
+ * @param {{ parent: string, mib: number, secondsBefore: number }} options
  *   `mib` of values of 8 KiB are stored before; the client is watched for `secondsBefore` first.
  */
 export async function measureCatchUp({ label, command }, { parent, mib, secondsBefore }) {
@@ -114,8 +116,9 @@ export async function measureCatchUp({ label, command }, { parent, mib, secondsB
     await cluster.caughtUp(member, leader, () => {
       for (const each of [...growth, joined]) each.look();
     });
-    await assertServes(member, 0);
-    const seconds = (monotonicMs() - startedAt) / 1000;
+    const levelAt = monotonicMs();
+    await serves(member, 0);
+    const servesAt = monotonicMs();
     const record = await client.stop();
     const cpu = { leader: cpuSeconds(leader.pid) - cpuBefore, member: cpuSeconds(member.pid) };
     await cluster.assertEqual();
@@ -125,8 +128,9 @@ export async function measureCatchUp({ label, command }, { parent, mib, secondsB
       fillPerSecond: filled.perSecond,
       fillMibPerSecond: (filled.perSecond * FILL_LARGE.valueBytes) / 2 ** 20,
       fillServersCpuSeconds: filled.serversCpuSeconds,
-      seconds: Number(seconds.toFixed(2)),
-      /** Of the catch-up and the second or two after it, in seconds. */
+      levelSeconds: Number(((levelAt - startedAt) / 1000).toFixed(2)),
+      servesSeconds: Number(((servesAt - startedAt) / 1000).toFixed(2)),
+      /** Until the client has stopped, which is a little later. */
       cpuSeconds: cpu,
       memoryMib: {
         leader: growth[0].summary(),
@@ -135,7 +139,7 @@ export async function measureCatchUp({ label, command }, { parent, mib, secondsB
       },
       putMs: {
         before: record.latencies(calmFrom, calmTo),
-        during: record.latencies(startedAt, startedAt + seconds * 1000),
+        during: record.latencies(startedAt, levelAt),
       },
       refusals: record.refusals,
       elections: termAfter - term,

@@ -2,8 +2,8 @@
 // all hold the same. It refuses to know what they are loaded with.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { addMember, hashKv, maybeStatus, removeMember, status } from './control.mjs';
-import { Server } from './server.mjs';
+import { addMember, hashKv, maybeApplied, maybeStatus, removeMember, status } from './control.mjs';
+import { HOST, Server } from './server.mjs';
 
 const MEMBERS = 3;
 const READY_MS_MAX = 60_000;
@@ -53,16 +53,20 @@ export class Cluster {
   /** Founds the cluster; resolves when every member has acknowledged a write. */
   async start() {
     for (const member of this.members) await member.reservePorts();
-    for (const member of this.members) await member.start(this.#flags('new'));
+    for (const member of this.members) await member.start(this.#flags(member, 'new'));
     for (const member of this.members) await member.firstWrite(READY_MS_MAX);
     return this.roles();
   }
 
-  /** @param {'new' | 'existing'} state */
-  #flags(state) {
+  /**
+   * @param {Server} member
+   * @param {'new' | 'existing'} state
+   */
+  #flags({ metricsPort }, state) {
     const entries = this.members.map(({ entry }) => entry).join();
     const founding = ['--initial-cluster', entries, '--initial-cluster-state', state];
-    return [...founding, ...TOKEN, ...QUOTA];
+    const metrics = ['--listen-metrics-urls', `http://${HOST}:${metricsPort}`];
+    return [...founding, ...metrics, ...TOKEN, ...QUOTA];
   }
 
   /**
@@ -93,11 +97,12 @@ export class Cluster {
     member.wipe();
     await removeMember(through.port, id);
     await addMember(through.port, member.peerUrl);
-    await member.start(this.#flags('existing'));
+    await member.start(this.#flags(member, 'existing'));
   }
 
   /**
-   * Resolves when the member has applied all that the other one had applied when it was asked.
+   * Resolves when the member has applied all that the other one had applied when it was asked. By
+   * its own metrics, since it may not serve clients yet.
    * @param {Server} member
    * @param {Server} other
    * @param {() => void} [meanwhile] called between the questions
@@ -106,9 +111,9 @@ export class Cluster {
     return until(`${member.label} has caught up`, CAUGHT_UP_MS_MAX, async () => {
       if (!member.running) throw new Error(`${member.label} ended:\n${member.logTail()}`);
       meanwhile();
-      const [theirs, own] = [await maybeStatus(other.port), await maybeStatus(member.port)];
-      if (theirs === null || own === null || own.leader === null) return null;
-      return own.applied >= theirs.applied ? own.applied : null;
+      const theirs = await maybeStatus(other.port);
+      const own = await maybeApplied(member.metricsPort);
+      return theirs !== null && own !== null && own >= theirs.applied ? own : null;
     });
   }
 

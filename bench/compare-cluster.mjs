@@ -214,7 +214,11 @@ async function compareCatchUp(sides, parent) {
   const lines = linesOf(results, [
     {
       ...{ name, what: `catch-up of a wiped member, ${figure(mib)} MiB`, unit: 's' },
-      of: (r) => r.seconds,
+      of: (r) => r.levelSeconds,
+    },
+    {
+      ...{ name: `${name}-serves`, what: 'the same, until it serves clients', unit: 's' },
+      of: (r) => r.servesSeconds,
     },
     {
       ...{ name: `${name}-put-before`, what: 'put at the leader before it, p99', unit: 'ms' },

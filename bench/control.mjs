@@ -62,6 +62,22 @@ export async function maybeStatus(port) {
 }
 
 /**
+ * How far a member has applied by its own metrics; null while it shows none.
+ * @param {number} metricsPort
+ */
+export async function maybeApplied(metricsPort) {
+  try {
+    const response = await fetch(`http://${HOST}:${metricsPort}/metrics`, {
+      signal: AbortSignal.timeout(CALL_MS_MAX),
+    });
+    const found = /^etcd_server_proposals_applied_total (\S+)/m.exec(await response.text());
+    return found === null ? null : Number(found[1]);
+  } catch {
+    return null;
+  }
+}
+
+/**
  * @param {number} port
  * @param {string} id
  */

@@ -76,6 +76,8 @@ export class Server {
   label;
   name;
   port = 0;
+  /** Where a member of a cluster shows its metrics, also before it serves clients. */
+  metricsPort = 0;
   pid = 0;
   /** performance.now() just before the process was started. */
   startedAt = 0;
@@ -121,6 +123,7 @@ export class Server {
   async reservePorts() {
     if (this.port !== 0) return;
     this.port = await freePort();
+    this.metricsPort = await freePort();
     this.#peerUrl = `http://${HOST}:${await freePort()}`;
   }
 
