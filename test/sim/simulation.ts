@@ -7,7 +7,6 @@ import { assert } from '../../src/assert.ts';
 import { EtcdError } from '../../src/errors.ts';
 import { seededRandom } from '../../src/platform/random.ts';
 import { memberJson } from '../../src/replica/members.ts';
-import { confStateJson } from '../../src/replica/state-machine.ts';
 import { checkHistory, type Operation } from '../support/history.ts';
 import { Client } from './clients.ts';
 import { Cluster } from './cluster.ts';
@@ -159,8 +158,20 @@ class Run {
       this.#operator.startMembers(leader);
       return `${missing.length} members do not run`;
     }
-    if (running.length > members.length) return 'removed members still run';
-    return running;
+    if (running.length === members.length) return running;
+    this.#retireUnheard();
+    return 'removed members still run';
+  }
+
+  /** As in etcd a member that was removed before it ever heard of anybody would wait for ever. */
+  #retireUnheard(): void {
+    const { machines, judge } = this.#cluster;
+    for (const machine of machines) {
+      const replica = machine.running?.replica;
+      if (replica?.applied !== 0 || !judge.removed.has(replica.memberId)) continue;
+      machine.begin = null;
+      machine.kill();
+    }
   }
 
   #unrest(): string | null {
@@ -200,7 +211,9 @@ class Run {
   async #checkEqual(): Promise<void> {
     let states: readonly string[] = [];
     let failure: unknown = null;
-    Promise.all(this.#cluster.running.map((running) => describeState(running))).then(
+    const members = this.#members();
+    assert(typeof members !== 'string', 'the cluster has come to rest');
+    Promise.all(members.map((running) => describeState(running))).then(
       (found) => {
         states = found;
       },
@@ -231,6 +244,7 @@ class Run {
 /** Everything in which members must not differ. */
 async function describeState({ replica }: Running): Promise<string> {
   const { store, members, lessor, clusterVersion, appliedIndex } = replica.stateMachine;
+  const { voters, learners, votersOutgoing } = replica.confState;
   const hash = await store.hashKv(0);
   const sum = hash instanceof EtcdError ? hash.message : hash.hash;
   const leases = [...lessor.leases()].sort().map((id) => {
@@ -245,6 +259,6 @@ async function describeState({ replica }: Running): Promise<string> {
       .map((member) => memberJson(member))
       .join(' ')}`,
     `removed ${[...members.removed()].sort().join()}, version ${clusterVersion}`,
-    confStateJson(replica.confState),
+    `voters ${voters.join()}, learners ${learners.join()}, leaving ${votersOutgoing.join()}`,
   ].join(', ');
 }
