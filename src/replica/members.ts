@@ -118,7 +118,15 @@ export class Members {
   }
 
   static async open(rows: Rows, options: { readonly learnersMax: number }): Promise<Members> {
-    const members = new Members(rows, options.learnersMax);
+    return Members.#read(rows, new Members(rows, options.learnersMax));
+  }
+
+  /** The table as the rows of a view say it; it cannot be changed. */
+  static view(rows: Pick<Rows, 'scan'>): Promise<Members> {
+    return Members.#read(rows, new Members(UNWRITTEN, 0));
+  }
+
+  static async #read(rows: Pick<Rows, 'scan'>, members: Members): Promise<Members> {
     for (const row of await rows.scan({
       ...bucketRange(buckets.members),
       limit: limits.membersMax,

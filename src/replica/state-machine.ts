@@ -16,16 +16,16 @@ import { EtcdError, errors } from '../errors.ts';
 import type { Lessor } from '../lease/lessor.ts';
 import type { KvStore } from '../mvcc/store.ts';
 import type { WatchHub } from '../mvcc/watch-hub.ts';
-import type { Rows } from '../ports.ts';
+import type { Rows, RowWrite } from '../ports.ts';
 import type { ConfChange, ConfChangeV2, ConfState, Entry } from '../raft/messages.ts';
 import { EMPTY_KEY, type Index, type LeaseId, type Term } from '../types.ts';
-import { u64Key } from '../u64.ts';
 import { clusterVersionProblem } from '../version.ts';
 import type { Alarms } from './alarms.ts';
 import { leaseGrantCost, putCost, txnCost } from './cost.ts';
 import { jointChangeOf } from './joint-change.ts';
 import type { Members } from './members.ts';
 import type { AlarmOutcome, Command, Result } from './outcome.ts';
+import { positionRows } from './position.ts';
 import { applyDeleteRange, applyPut, applyTxn, finish, type MvccCounts } from './txn.ts';
 import { commandOf, decodeV2Request, isV2Request } from './v2-request.ts';
 
@@ -130,12 +130,8 @@ export class StateMachine {
   }
 
   /** The rows that make the applied position durable together with what it produced. */
-  positionRows(confState: ConfState): { key: ReturnType<typeof rowKey>; value: Uint8Array }[] {
-    return [
-      { key: metaRows.consistentIndex, value: Buffer.from(u64Key(this.#appliedIndex), 'latin1') },
-      { key: metaRows.term, value: Buffer.from(u64Key(this.#appliedTerm), 'latin1') },
-      { key: metaRows.confState, value: Buffer.from(confStateJson(confState)) },
-    ];
+  positionRows(confState: ConfState): readonly RowWrite[] {
+    return positionRows({ index: this.#appliedIndex, term: this.#appliedTerm, confState });
   }
 
   // etcd: corrupt before no-space before quota; each refuses only its own requests.
@@ -278,14 +274,4 @@ function costOf(command: Command): number {
     default:
       return 0;
   }
-}
-
-export function confStateJson(state: ConfState): string {
-  const ids = (list: ConfState['voters']): string => `[${list.join(',')}]`;
-  const parts = [`"voters":${ids(state.voters)}`];
-  if (state.learners.length > 0) parts.push(`"learners":${ids(state.learners)}`);
-  if (state.votersOutgoing.length > 0) parts.push(`"voters_outgoing":${ids(state.votersOutgoing)}`);
-  if (state.learnersNext.length > 0) parts.push(`"learners_next":${ids(state.learnersNext)}`);
-  parts.push(`"auto_leave":${state.autoLeave}`);
-  return `{${parts.join(',')}}`;
 }
