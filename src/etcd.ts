@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import { logSettings, parseCommandLine } from './config/command-line.ts';
 import type { LogNote } from './config/note.ts';
 import { createLog, type Log } from './log.ts';
-import { startMember } from './server/member.ts';
+import { type Member, startMember } from './server/member.ts';
 
 // Left alone, V8 lets a large heap grow to several times its size before it collects: with a
 // million keys that is hundreds of megabytes of garbage in the resident size.
@@ -32,12 +32,27 @@ async function main(): Promise<void> {
   const { config, notes } = parsed;
   const log = createLog(logSettings(config));
   for (const note of notes) write(log, note);
+  let running: Member | null = null;
   const member = await startMember({
     config,
     log,
-    memory: false,
+    memory: null,
+    links: null,
     onFatal: (error) => log.fatal('member failed', { error: textOf(error) }),
+    onRemoved() {
+      log.warn('server error', {
+        error: 'the member has been permanently removed from the cluster',
+      });
+      log.warn('data-dir used by this member must be removed');
+      // etcd: a success, so that nobody starts it again.
+      const closed = running?.close() ?? Promise.resolve();
+      closed.then(
+        () => process.exit(0),
+        (error: unknown) => log.fatal('failed to close etcd server', { error: textOf(error) }),
+      );
+    },
   });
+  running = member;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       log.info('received signal; shutting down', {

@@ -1,20 +1,18 @@
 /** Everything that listens: client, HTTP-only, metrics and peer URLs, bound early, served late. */
 
-import { createServer, type Server as HttpServer } from 'node:http';
+import type { Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Settings } from '../config/flags.ts';
 import { effective } from '../config/start.ts';
 import { limits } from '../limits.ts';
 import type { Log } from '../log.ts';
-import { memberJson } from '../replica/members.ts';
 import type { Replica } from '../replica/replica.ts';
-import { hexId } from '../types.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { createGrpc } from './grpc.ts';
 import { serveHttp2 } from './h2/connection.ts';
 import type { Http2Connection } from './h2/options.ts';
 import { createHealth } from './health.ts';
-import { createHttp, type HttpDeps, versionText } from './http.ts';
+import { createHttp, type HttpDeps } from './http.ts';
 import { type Listener, type ListenerHandlers, listen } from './listener.ts';
 import type { Observation } from './observation.ts';
 import type { Method } from './rpc.ts';
@@ -33,12 +31,15 @@ export interface Frontend {
   /** As listened on, with the ports that were chosen for port 0. */
   readonly clientUrls: readonly string[];
   readonly advertisedUrls: readonly string[];
+  readonly peerUrls: readonly string[];
+  /** Other members are answered before clients: a quorum is what clients wait for. */
+  servePeers(http: HttpServer): void;
   serve(served: Served): void;
   /** Called once per heartbeat interval, until it is closed. */
   tick(nowMs: number): void;
   /**
-   * Accepts and starts nothing any more, ends the streams, and waits for a bounded time until the
-   * requests under way are answered.
+   * Accepts and starts nothing of clients any more, ends their streams, and waits for a bounded
+   * time until the requests under way are answered. Other members are still served.
    */
   drain(): Promise<void>;
   /** Ends every connection. */
@@ -88,27 +89,33 @@ interface Opened {
 function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: Opened): Frontend {
   const connections = new Set<Http2Connection>();
   const https: HttpServer[] = [];
+  let peerServer: HttpServer | null = null;
   let gateway: Gateway | null = null;
   let gate: RpcGate | null = null;
   let end: Ending | null = null;
+  const forClients = opened.filter((listener) => !peers.includes(listener));
   return {
     clientUrls: clients.map(({ url }) => url),
     advertisedUrls: config.advertiseClientUrls.map((url) => withPort(url, clients)),
+    peerUrls: peers.map(({ url }) => url),
+    servePeers(http) {
+      peerServer = http;
+      http.emit('listening');
+      for (const listener of peers) listener.serve({ onHttp2: null, http });
+    },
     serve(served) {
       gate = createRpcGate(served.replica, effective(config));
       const http = httpDeps(config, served, gate);
       gateway = http.gateway;
       const clientHttp = createHttp(http, 'client');
       const metricsHttp = createHttp(http, 'metrics');
-      const membersHttp = peerHttp(served.replica);
-      https.push(clientHttp, metricsHttp, membersHttp);
+      https.push(clientHttp, metricsHttp);
       // Node's server keeps account of its connections, and of their timeouts, once it listens;
       // ours get their connections from elsewhere.
       for (const server of https) server.emit('listening');
       const onHttp2 = http2Handler(config, { served, gate, connections });
       const split = httpOnly.length > 0;
       for (const listener of metrics) listener.serve({ onHttp2: null, http: metricsHttp });
-      for (const listener of peers) listener.serve({ onHttp2: null, http: membersHttp });
       for (const listener of httpOnly) listener.serve({ onHttp2: null, http: clientHttp });
       const handlers: ListenerHandlers = { onHttp2, http: split ? null : clientHttp };
       for (const listener of [...clients, ...httpOnly]) {
@@ -131,17 +138,21 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
       if (nowMs >= end.deadlineMs) end.giveUp();
     },
     async drain() {
-      for (const listener of opened) listener.stopAccepting();
+      for (const listener of forClients) listener.stopAccepting();
       if (gate === null) return;
       gate.close();
       for (const connection of connections) connection.goaway();
       for (const http of https) http.close();
       await new Promise<void>((resolve, reject) => {
         end = { deadlineMs: null, giveUp: resolve };
-        Promise.all(opened.map((listener) => listener.whenEmpty())).then(() => resolve(), reject);
+        Promise.all(forClients.map((listener) => listener.whenEmpty())).then(
+          () => resolve(),
+          reject,
+        );
       });
     },
     async close() {
+      peerServer?.close();
       await Promise.all(opened.map((listener) => listener.close()));
     },
   };
@@ -214,22 +225,4 @@ function httpDeps(config: Settings, served: Served, gate: RpcGate): HttpDeps {
     debugVars,
     onFatal,
   };
-}
-
-/** What a member of one answers on its peer port: who it is. Raft comes with more members. */
-function peerHttp(replica: Replica): HttpServer {
-  return createServer((request, response) => {
-    if (request.url === '/members' && request.method === 'GET') {
-      const members = replica.stateMachine.members.list().map((member) => memberJson(member));
-      response.setHeader('X-Etcd-Cluster-ID', hexId(replica.clusterId));
-      response.setHeader('Content-Type', 'application/json');
-      response.end(`[${members.join(',')}]\n`);
-    } else if (request.url === '/version' && request.method === 'GET') {
-      response.setHeader('Content-Type', 'application/json');
-      response.end(versionText(replica.stateMachine.clusterVersion));
-    } else {
-      response.setHeader('Content-Type', 'text/plain; charset=utf-8');
-      response.writeHead(404).end('404 page not found\n');
-    }
-  });
 }

@@ -1,36 +1,41 @@
 /**
- * From the data folder to a replica that can be started: engine, rows, log, state. What was opened
- * is closed again when a later step fails.
+ * From an opened data folder to a replica that can be started: rows, log, state, and the way to the
+ * other members. What was opened is closed again when a later step fails.
  */
 
 import type { Settings } from '../config/flags.ts';
-import { type Effective, initialClusterUrls } from '../config/start.ts';
+import type { Effective } from '../config/start.ts';
 import { systemClock } from '../platform/clock.ts';
-import { systemDisk } from '../platform/disk.ts';
-import { LevelEngine } from '../platform/level-engine.ts';
-import { MemoryDisk } from '../platform/memory-disk.ts';
-import { MemoryEngine } from '../platform/memory-engine.ts';
 import { systemRandom } from '../platform/random.ts';
 import { RowTable } from '../platform/rows.ts';
-import type { Disk, Engine } from '../ports.ts';
-import { bootstrap } from '../replica/bootstrap.ts';
+import type { Engine, PeerAddress, Peers } from '../ports.ts';
+import { type Bootstrapped, bootstrap, type Start } from '../replica/bootstrap.ts';
 import { Replica } from '../replica/replica.ts';
 import { RequestIds } from '../replica/request-ids.ts';
+import type { DataFolder } from './data-folder.ts';
 import type { Observation } from './observation.ts';
 import { DatabaseSize, fits } from './space.ts';
+import { createStates } from './states.ts';
 
 export interface StorageOptions {
   readonly config: Settings;
   readonly derived: Effective;
-  readonly memory: boolean;
+  readonly folder: DataFolder;
+  /** How to begin; only asked where the folder does not know. */
+  readonly start: () => Promise<Start>;
+  /** The way to the other members, once it is known who this one is. */
+  readonly connect: (ids: Pick<Bootstrapped, 'memberId' | 'clusterId'>) => Peers;
   readonly observation: Observation;
   readonly onFatal: (error: unknown) => void;
+  readonly onRemoved: () => void;
 }
 
 export interface Storage {
   readonly engine: Engine;
   readonly size: DatabaseSize;
   readonly replica: Replica;
+  /** Addresses for a joiner, until it has applied the entries that name its members. */
+  readonly remotes: readonly PeerAddress[];
   /** Stops the replica and lets go of the folder. */
   close(): Promise<void>;
 }
@@ -40,32 +45,19 @@ export function breathe(): Promise<void> {
   return new Promise((resolve) => systemClock.defer(resolve));
 }
 
+/** Takes over the folder, also when it fails. */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
-  const { disk, engine } = await openFolder(options);
   try {
-    return await openReplica(options, disk, engine);
+    return await openReplica(options);
   } catch (error) {
-    await engine.close();
+    await options.folder.engine.close();
     throw error;
   }
 }
 
-/** LevelDB's lock on its folder is the lock of the whole data folder, so it is opened first. */
-async function openFolder({
-  config,
-  derived,
-  memory,
-}: StorageOptions): Promise<{ disk: Disk; engine: Engine }> {
-  if (memory) return { disk: new MemoryDisk(), engine: new MemoryEngine() };
-  await systemDisk.makeDir(config.dataDir);
-  await systemDisk.makeDir(derived.memberDir);
-  await systemDisk.makeDir(`${derived.memberDir}/snap`);
-  await systemDisk.syncDir(config.dataDir);
-  return { disk: systemDisk, engine: await LevelEngine.open(`${derived.memberDir}/snap/db`) };
-}
-
-async function openReplica(options: StorageOptions, disk: Disk, engine: Engine): Promise<Storage> {
-  const { config, derived, observation, onFatal } = options;
+async function openReplica(options: StorageOptions): Promise<Storage> {
+  const { config, derived, folder, observation, onFatal } = options;
+  const { engine } = folder;
   const rows = await RowTable.open(engine);
   const size = new DatabaseSize(() => rows.liveBytes);
   const timing = {
@@ -73,33 +65,30 @@ async function openReplica(options: StorageOptions, disk: Disk, engine: Engine):
     electionTicks: derived.electionTicks,
     requestTimeoutTicks: Math.ceil(derived.requestTimeoutMs / config.heartbeatInterval),
   };
-  const started = await bootstrap({
-    ...timing,
-    disk,
-    rows,
-    walDir: derived.walDir,
-    walsMax: config.maxWals,
-    walObserver: observation.wal,
-    clock: systemClock,
-    random: systemRandom,
-    start: {
-      kind: 'new',
-      name: config.name,
-      clusterToken: config.initialClusterToken,
-      initialCluster: [...initialClusterUrls(config.initialCluster)].map(([name, peerUrls]) => ({
-        name,
-        peerUrls,
-      })),
-    },
-    preVote: config.preVote,
+  const stateOptions = {
     learnersMax: config.maxLearners,
     leaseTtlMinSeconds: leaseTtlMinSeconds(derived.electionTicks, config.heartbeatInterval),
     compactionBatchLimit: derived.compactionBatchLimit,
     breathe,
+  };
+  const started = await bootstrap({
+    ...timing,
+    ...stateOptions,
+    disk: folder.disk,
+    rows,
+    walDir: folder.walDir,
+    walsMax: config.maxWals,
+    walObserver: observation.wal,
+    clock: systemClock,
+    random: systemRandom,
+    start: folder.hasLog ? null : await options.start(),
+    preVote: config.preVote,
+    forceNewCluster: config.forceNewCluster,
     onFatal,
     space: (cost) => fits(size, derived.quotaBytes, cost),
   });
   observation.bootstrapped(started);
+  const peers = options.connect(started);
   const replica = new Replica({
     ...timing,
     memberId: started.memberId,
@@ -115,19 +104,21 @@ async function openReplica(options: StorageOptions, disk: Disk, engine: Engine):
     rows,
     stateMachine: started.stateMachine,
     requestIds: new RequestIds(started.memberId, systemClock.now()),
-    cluster: null,
+    cluster: { peers, remotes: started.remotes, states: createStates() },
     confState: started.confState,
     snapshotIndex: started.snapshotIndex,
     observer: observation.replica,
     onFatal,
-    onRemoved() {},
+    onRemoved: options.onRemoved,
   });
   return {
     engine,
     size,
     replica,
+    remotes: started.remotes,
     async close() {
       await replica.close();
+      await peers.close();
       await started.wal.close();
       await engine.close();
     },
