@@ -2,12 +2,13 @@
 // no acknowledged write is lost, histories are linearizable, watches are complete, and all members
 // hold the same at the end. SIZES, ROUNDS and SEED choose the run; CLUSTER_PROGRAM whose it is.
 
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { Prng } from '../compat/random.ts';
 import { type Cluster, ENTRIES_KEPT, withCluster } from './support/cluster.ts';
-import { Load } from './support/load.ts';
+import { Load, type LoadFigures } from './support/load.ts';
 import type { Member } from './support/member.ts';
 import { findPrograms } from './support/programs.ts';
+import { writeResults } from './support/results.ts';
 import { canStall, stallDisk } from './support/stall.ts';
 
 const SIZES = (process.env['SIZES'] ?? '3').split(',').map(Number);
@@ -30,10 +31,20 @@ async function loseEverything(cluster: Cluster): Promise<void> {
   await Promise.all(cluster.members.map((member) => cluster.restart(member)));
 }
 
+interface Run extends LoadFigures {
+  readonly members: number;
+  readonly what: string;
+  readonly violations: number;
+}
+
+const runs: Run[] = [];
+
+const LOST = 'is told when writes are lost';
+
 type Story = (cluster: Cluster, load: Load, prng: Prng) => Promise<void>;
 
 /** What was wrong with the history of clients during the story. */
-async function underLoad(size: number, story: Story): Promise<readonly string[]> {
+async function underLoad(size: number, what: string, story: Story): Promise<readonly string[]> {
   console.log(`${tested.label} × ${size}, seed ${SEED}`);
   const prng = new Prng(SEED);
   return withCluster({ ctl, flags: FLAGS }, async (cluster) => {
@@ -44,11 +55,14 @@ async function underLoad(size: number, story: Story): Promise<readonly string[]>
       await load.more(SOME);
       for (let round = 0; round < ROUNDS; round++) await story(cluster, load, prng);
       await load.more(SOME);
-      console.log(await load.stop());
+      const figures = await load.stop();
       await cluster.agree();
       const [witness] = cluster.members;
       if (witness === undefined) throw new Error('no members');
-      return await load.violations(witness);
+      const violations = await load.violations(witness);
+      runs.push({ members: size, what, ...figures, violations: violations.length });
+      console.log(runs.at(-1));
+      return violations;
     } finally {
       load.close();
     }
@@ -185,14 +199,20 @@ const stalls: Record<string, Story> = {
 
 describe.each(SIZES)('%i members', (size) => {
   const stories = { ...crashes, ...(canCut ? cuts : {}), ...(canStall ? stalls : {}) };
-  it.each(Object.entries(stories))('%s', { timeout: TEST_MS_MAX }, async (_name, story) => {
-    expect(await underLoad(size, story)).toEqual([]);
+  it.each(Object.entries(stories))('%s', { timeout: TEST_MS_MAX }, async (name, story) => {
+    expect(await underLoad(size, name, story)).toEqual([]);
   });
 
-  it('is told when writes are lost', { timeout: TEST_MS_MAX }, async () => {
-    const lost = (await underLoad(size, loseEverything)).filter((violation) =>
+  it(LOST, { timeout: TEST_MS_MAX }, async () => {
+    const lost = (await underLoad(size, LOST, loseEverything)).filter((violation) =>
       violation.startsWith('acknowledged'),
     );
     expect(lost.length).toBeGreaterThan(0);
   });
+});
+
+afterAll(async () => {
+  const { label, version } = tested;
+  const figures = { program: label, version, rounds: ROUNDS, clients: CLIENTS, seed: SEED, runs };
+  await writeResults('histories of clients while members die, freeze, are cut off', figures);
 });

@@ -2,14 +2,13 @@
 // acknowledged, beside an etcd in the same run, kill by kill in turns. KILLS and SIZE choose the
 // run; RESULTS names a file for the figures, such as one in bench/results.
 
-import { mkdir, writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
-import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
 import { type Cluster, withCluster } from './support/cluster.ts';
 import { measureOutage, type Outage, spread } from './support/outage.ts';
 import { findPrograms, type Program } from './support/programs.ts';
+import { writeResults } from './support/results.ts';
 
+const WHAT = 'leader killed with SIGKILL; milliseconds until a survivor leads, and until a write';
 const KILLS = Number(process.env['KILLS'] ?? 4);
 const SIZE = Number(process.env['SIZE'] ?? 3);
 const ELECTION_MS = 1_000;
@@ -37,11 +36,7 @@ it(`has a new leader soon, ${KILLS} times`, { timeout: 60_000 + KILLS * KILL_MS_
   });
   const report = describeSides(sides);
   console.log(JSON.stringify({ ...report, rounds: undefined }, null, 2));
-  const { RESULTS } = process.env;
-  if (RESULTS !== undefined) {
-    await mkdir(dirname(RESULTS), { recursive: true });
-    await writeFile(RESULTS, `${JSON.stringify(report, null, 2)}\n`);
-  }
+  await writeResults(WHAT, report);
   const slow = sides[0]?.outages.filter(({ leaderMs }) => leaderMs > 2 * ELECTION_MS) ?? [];
   expect(slow.length, JSON.stringify(slow)).toBeLessThanOrEqual(SLOW_MAX);
 });
@@ -71,9 +66,6 @@ function describeSides(sides: readonly Side[]) {
   const [ours, other] = lines;
   const ratio = (a = 0, b = 1) => Math.round((a / b) * 100) / 100;
   return {
-    what: 'leader killed with SIGKILL; milliseconds until a survivor leads, until the next write',
-    date: new Date().toISOString().slice(0, 10),
-    machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version },
     members: SIZE,
     kills: KILLS,
     electionTimeoutMs: ELECTION_MS,
