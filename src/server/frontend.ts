@@ -1,6 +1,6 @@
 /** Everything that listens: client, HTTP-only, metrics and peer URLs, bound early, served late. */
 
-import type { Server as HttpServer } from 'node:http';
+import { createServer, type Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Settings } from '../config/flags.ts';
 import { effective } from '../config/start.ts';
@@ -66,6 +66,8 @@ export async function openFrontend(config: Settings, log: Log): Promise<Frontend
   };
   try {
     const peers = await open(config.listenPeerUrls);
+    const http = notReady();
+    for (const listener of peers) listener.serve({ onHttp2: null, http });
     const clients = await open(config.listenClientUrls);
     const httpOnly = await open(config.listenClientHttpUrls);
     const metrics = await open(config.listenMetricsUrls);
@@ -74,6 +76,19 @@ export async function openFrontend(config: Settings, log: Log): Promise<Frontend
     for (const listener of opened) await listener.close();
     throw error;
   }
+}
+
+/**
+ * For other members until this one knows who it is. They would wait for an answer, and with it keep
+ * themselves from starting.
+ */
+function notReady(): HttpServer {
+  const server = createServer((_request, response) => {
+    response.writeHead(503, { Connection: 'close', 'Content-Type': 'text/plain; charset=utf-8' });
+    response.end('member is starting\n');
+  });
+  server.emit('listening');
+  return server;
 }
 
 interface Opened {
