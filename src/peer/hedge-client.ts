@@ -14,5 +14,5 @@ export class PeerClient {
   async downgradeEnabled(_u: string, _ms: number) { return false; }
   async promote(_u: string, _id: MemberId, _t: string | null, _s: AbortSignal): Promise<any> { throw new Error('no'); }
   async leaseKeepAlive(_u: string, _id: LeaseId, _s: AbortSignal): Promise<any> { throw new Error('no'); }
-  async leaseTimeToLive(_u: string, _r: unknown, _s: AbortSignal): Promise<any> { throw new Error('no'); }
+  async leaseTimeToLive(_u: string, _i: LeaseId, _k: boolean, _s: AbortSignal): Promise<any> { throw new Error('no'); }
 }

@@ -223,9 +223,9 @@ describe('a member that does not lead', () => {
           asked.push([url, lease]);
           return answer(77);
         },
-        leaseTimeToLive(url, request) {
-          asked.push([url, request.id, request.keys]);
-          return answer({ remainingSeconds: 5, grantedTtl: 9, keys: [k('a')] });
+        leaseTimeToLive(url, lease, keys) {
+          asked.push([url, lease, keys]);
+          return answer({ ttl: 5, grantedTtl: 9, keys: [k('a')] });
         },
       },
     });

@@ -26,13 +26,12 @@ import {
   type ResponseHeader,
 } from '../codec/gen/etcdserverpb.ts';
 import { EtcdError, errors } from '../errors.ts';
-import type { TimeToLive } from '../lease/lessor.ts';
 import { limits } from '../limits.ts';
 import { leaseGrantCost } from '../replica/cost.ts';
 import type { Replica } from '../replica/replica.ts';
 import { type LeaseId, NO_LEASE } from '../types.ts';
 import type { AskLeader } from './leader-calls.ts';
-import type { PrimaryLeases } from './primary-leases.ts';
+import type { LeaseTimes, PrimaryLeases } from './primary-leases.ts';
 import { bidi, type Caller, drained, type Input, type Method, type Output, unary } from './rpc.ts';
 import type { Space } from './space.ts';
 
@@ -42,9 +41,10 @@ export interface LeasePeers {
   leaseKeepAlive(url: string, id: LeaseId, signal: AbortSignal): Promise<number>;
   leaseTimeToLive(
     url: string,
-    request: LeaseTimeToLiveRequest,
+    id: LeaseId,
+    keys: boolean,
     signal: AbortSignal,
-  ): Promise<TimeToLive>;
+  ): Promise<LeaseTimes>;
 }
 
 export interface LeaseDeps {
@@ -102,6 +102,14 @@ export function createLease(deps: LeaseDeps): LeaseService {
     return primary.renew(id);
   }
 
+  async function timeToLiveHere(id: LeaseId): Promise<LeaseTimes | null> {
+    try {
+      return await primary.timeToLive(id);
+    } catch (error) {
+      throw error === errors.notPrimaryLessor ? errors.leaderChanged : error;
+    }
+  }
+
   return {
     async grant(request) {
       if (!space.fits(leaseGrantCost(request))) await space.refuse();
@@ -130,23 +138,17 @@ export function createLease(deps: LeaseDeps): LeaseService {
       return { header: before, id, ttl };
     },
 
-    async timeToLive(request) {
-      const { id, keys } = request;
+    async timeToLive({ id, keys }) {
       const found = await askLeader({
-        here: () => primary.timeToLive(id),
+        here: () => timeToLiveHere(id),
         // etcd: who loses the leadership meanwhile says so, and clients ask again.
         notHere: null,
-        there: (url, signal) => peers.leaseTimeToLive(url, request, signal),
+        there: (url, signal) => peers.leaseTimeToLive(url, id, keys, signal),
         answers: [errors.leaseNotFound],
       }).catch(missingAs(null));
       if (found === null) return { header: header(), id, ttl: -1, grantedTtl: 0, keys: [] };
-      return {
-        header: header(),
-        id,
-        ttl: found.remainingSeconds,
-        grantedTtl: found.grantedTtl,
-        keys: keys ? found.keys : [],
-      };
+      const { ttl, grantedTtl } = found;
+      return { header: header(), id, ttl, grantedTtl, keys: keys ? found.keys : [] };
     },
 
     leases() {

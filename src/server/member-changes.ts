@@ -14,7 +14,8 @@ import { type EtcdError, errors } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Clock } from '../ports.ts';
 import type { ConfChange } from '../raft/messages.ts';
-import { type Member, memberIdOf, memberJson } from '../replica/members.ts';
+import type { MemberChange } from '../replica/joint-change.ts';
+import { goJson, type Member, memberIdOf, memberJson } from '../replica/members.ts';
 import type { Replica } from '../replica/replica.ts';
 import { EMPTY_BYTES, hexId, type MemberId } from '../types.ts';
 
@@ -82,7 +83,7 @@ export class MemberChanges {
    */
   async update(id: MemberId, peerUrls: readonly string[]): Promise<void> {
     normalUrls(peerUrls);
-    const context = `{"id":${id},"peerURLs":${JSON.stringify(peerUrls)}}`;
+    const context = `{"id":${id},"peerURLs":${goJson(peerUrls)}}`;
     await this.#propose({ type: 'update-node', nodeId: id, context: Buffer.from(context) });
   }
 
@@ -161,6 +162,28 @@ export class MemberChanges {
     throw this.#refused('promote', errors.memberNotEnoughStarted, {
       why: 'not enough healthy members',
       'requested-member-remove-id': hexId(id),
+    });
+  }
+
+  /**
+   * For several changes at once, which etcd does not have: of the voters that there would be, a
+   * quorum must be there already, started and connected. Learners that are promoted follow.
+   */
+  checkVoters(planned: readonly MemberChange[]): void {
+    if (!this.#deps.strict) return;
+    const gone = new Set(
+      planned.filter(({ member }) => member === null).map(({ nodeId }) => nodeId),
+    );
+    const stay = this.#voters().filter(({ id }) => !gone.has(id));
+    const promoted = planned.filter(({ promote }) => promote === true).length;
+    const added = planned.filter(({ type, promote }) => type === 'add-node' && promote !== true);
+    const total = stay.length + promoted + added.length;
+    if (!this.#hasQuorum('change', started(stay) + promoted, total)) {
+      throw errors.memberNotEnoughStarted;
+    }
+    if (this.#healthy(stay) + promoted >= quorum(total)) return;
+    throw this.#refused('change', errors.unhealthy, {
+      why: 'local member has not been connected to majority peers, reconfigure breaks active quorum',
     });
   }
 

@@ -17,6 +17,11 @@ export interface PeerMembers {
 export interface PeerVersions {
   readonly server: string;
   readonly cluster: string;
+  /**
+   * The member knows joint membership changes, which only ours do: they say `true` in the header
+   * `X-Etcd-Joint-Changes`, since the text is etcd's.
+   */
+  readonly jointChanges?: boolean;
 }
 
 export interface PeerRequests {

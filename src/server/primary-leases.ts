@@ -4,10 +4,9 @@
  */
 
 import { EtcdError, errors } from '../errors.ts';
-import type { TimeToLive } from '../lease/lessor.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { StateMachine } from '../replica/state-machine.ts';
-import type { LeaseId } from '../types.ts';
+import type { Key, LeaseId } from '../types.ts';
 
 export interface PrimaryLeasesDeps {
   readonly replica: Pick<Replica, 'commit' | 'whenApplied' | 'ticks' | 'propose'> & {
@@ -15,6 +14,13 @@ export interface PrimaryLeasesDeps {
   };
   /** Whether remaining times are told to the other members (feature gate LeaseCheckpoint). */
   readonly checkpoints: boolean;
+}
+
+export interface LeaseTimes {
+  /** Whole seconds that remain; not positive just before the end. */
+  readonly ttl: number;
+  readonly grantedTtl: number;
+  readonly keys: readonly Key[];
 }
 
 export interface PrimaryLeases {
@@ -25,8 +31,8 @@ export interface PrimaryLeases {
    * is revoked at last. Rejects with `notPrimaryLessor`.
    */
   renew(id: LeaseId): Promise<number>;
-  /** `null` for a missing lease. Rejects with `leaderChanged` where time is not kept. */
-  timeToLive(id: LeaseId): Promise<TimeToLive | null>;
+  /** `null` for a missing lease. Rejects with `notPrimaryLessor`. */
+  timeToLive(id: LeaseId): Promise<LeaseTimes | null>;
 }
 
 export function createPrimaryLeases({ replica, checkpoints }: PrimaryLeasesDeps): PrimaryLeases {
@@ -47,8 +53,16 @@ export function createPrimaryLeases({ replica, checkpoints }: PrimaryLeasesDeps)
     async timeToLive(id) {
       await caughtUp();
       const found = lessor.timeToLive(id, replica.ticks);
-      if (found !== null && !lessor.isPrimary) throw errors.leaderChanged;
-      return found;
+      if (found === null) return null;
+      if (!lessor.isPrimary) throw errors.notPrimaryLessor;
+      return {
+        ttl: found.remainingSeconds,
+        grantedTtl: found.grantedTtl,
+        // Copied only for who asks: a lease may hold very many.
+        get keys() {
+          return found.keys;
+        },
+      };
     },
   };
 }

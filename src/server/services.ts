@@ -18,6 +18,7 @@ import {
 } from './cluster.ts';
 import { electionMethods } from './election.ts';
 import { grpcHealthMethods } from './grpc-health.ts';
+import { type ChangeMembers, createJointChanges } from './joint-changes.ts';
 import { createKv, type Kv, kvMethods } from './kv.ts';
 import { createLeaderCalls } from './leader-calls.ts';
 import { createLeaderTransfer, type LeaderTransfer } from './leader-transfer.ts';
@@ -27,6 +28,8 @@ import { lockMethods } from './lock.ts';
 import { createMaintenance, type Maintenance, maintenanceMethods } from './maintenance.ts';
 import { MemberChanges } from './member-changes.ts';
 import type { Observation } from './observation.ts';
+import { createPeerApi, type PeerApi } from './peer-api.ts';
+import type { PeerRequests } from './peer-requests.ts';
 import { createPrimaryLeases } from './primary-leases.ts';
 import type { Method } from './rpc.ts';
 import { Space } from './space.ts';
@@ -42,7 +45,7 @@ export interface Services {
 }
 
 /** What services ask of other members. */
-export type PeerCalls = LeasePeers & PromotePeers;
+export type PeerCalls = LeasePeers & PromotePeers & Pick<PeerRequests, 'version'>;
 
 export interface ServiceOptions {
   readonly config: Settings;
@@ -60,6 +63,10 @@ export interface Served {
   readonly services: Services;
   readonly methods: readonly Method[];
   readonly leaderTransfer: LeaderTransfer;
+  /** What other members may ask. */
+  readonly peerApi: PeerApi;
+  /** Several membership changes in one step. */
+  readonly changeMembers: ChangeMembers;
   /** Called once per heartbeat interval. */
   tick(nowMs: number): void;
 }
@@ -69,6 +76,7 @@ const NO_PEERS: PeerCalls = {
   leaseKeepAlive: () => Promise.reject(errors.noLeader),
   leaseTimeToLive: () => Promise.reject(errors.noLeader),
   promote: () => Promise.reject(errors.noLeader),
+  version: () => Promise.reject(errors.memberNotFound),
 };
 
 export function createServices(options: ServiceOptions): Served {
@@ -94,7 +102,7 @@ export function createServices(options: ServiceOptions): Served {
     monotonic: () => systemClock.monotonic(),
     onFatal,
   });
-  const { lease, cluster, tick } = leaderServices(options, space, header);
+  const { lease, primary, cluster, changeMembers, tick } = leaderServices(options, space, header);
   const watch = createWatch({
     store,
     hub,
@@ -130,6 +138,8 @@ export function createServices(options: ServiceOptions): Served {
       ...grpcHealthMethods(),
     ],
     leaderTransfer,
+    peerApi: createPeerApi({ replica, cluster, primary, maintenance }),
+    changeMembers,
     tick(nowMs) {
       watch.tick(nowMs);
       tick(nowMs);
@@ -148,16 +158,14 @@ function leaderServices(
   const clock = systemClock;
   const tickMs = config.heartbeatInterval;
   const peers = peerCalls ?? NO_PEERS;
-  const askLeader = createLeaderCalls({
-    replica,
-    clock,
-    requestTimeoutMs: derived.requestTimeoutMs,
-  });
+  const { requestTimeoutMs } = derived;
+  const askLeader = createLeaderCalls({ replica, clock, requestTimeoutMs });
   const tellsTimes = gateEnabled(config.featureGates, 'LeaseCheckpoint');
   const checkpoints = new LeaseCheckpoints({ replica, tickMs, onFatal });
+  const primary = createPrimaryLeases({ replica, checkpoints: tellsTimes });
   const lease = createLease({
     replica,
-    primary: createPrimaryLeases({ replica, checkpoints: tellsTimes }),
+    primary,
     askLeader,
     peers,
     fastKeepAlive: gateEnabled(config.featureGates, 'FastLeaseKeepAlive'),
@@ -169,6 +177,8 @@ function leaderServices(
   const changes = new MemberChanges({ replica, strict: config.strictReconfigCheck, clock, log });
   return {
     lease,
+    primary,
+    changeMembers: createJointChanges({ replica, changes, peers, requestTimeoutMs, log }),
     cluster: createCluster({ replica, changes, askLeader, peers, header: () => header(0) }),
     tick(nowMs: number): void {
       lease.tick(nowMs);

@@ -1,7 +1,9 @@
 /** What the checks of membership and leadership ask of a replica, as a test says it is. */
 
+import { decodeConfChangeV2 } from '../../src/codec/raftpb.ts';
 import { EtcdError } from '../../src/errors.ts';
 import { createLog, type Log } from '../../src/log.ts';
+import { jointChangeOf } from '../../src/replica/joint-change.ts';
 import { type Member, Members } from '../../src/replica/members.ts';
 import type { ProposedChange } from '../../src/server/member-changes.ts';
 import type { ClusterId, MemberId } from '../../src/types.ts';
@@ -21,6 +23,7 @@ export class FakeCluster {
   readonly match = new Map<MemberId, number>();
   readonly active = new Map<MemberId, number>();
   readonly proposed: ProposedChange[] = [];
+  readonly joint: string[] = [];
   readonly transferred: MemberId[] = [];
   /** What waiting for an applied index, or for another leader, ends with. */
   applied: () => Promise<void> = () => Promise.resolve();
@@ -77,6 +80,18 @@ export class FakeCluster {
     const refused = this.stateMachine.members.validate(entry);
     if (refused instanceof EtcdError) throw refused;
     this.stateMachine.members.apply(entry);
+  }
+
+  /** A joint change, as the log takes it. */
+  async proposeEncoded(kind: string, encode: (id: bigint) => Uint8Array): Promise<never> {
+    const change = decodeConfChangeV2(encode(7n));
+    this.joint.push(`${kind} ${change.transition}`);
+    const { members } = this.stateMachine;
+    const { changes } = jointChangeOf(change);
+    const refused = members.validateAll(changes);
+    if (refused !== null) throw refused;
+    for (const one of changes) members.apply(one);
+    return null as never;
   }
 
   async transferLeadership(to: MemberId): Promise<void> {

@@ -1,0 +1,91 @@
+/**
+ * What other members ask this one over the peer port beside Raft: who belongs to the cluster, what
+ * the primary lessor knows, hashes to compare, promotions. It knows nothing of HTTP: answers are
+ * values or texts, refusals are errors of the catalogue.
+ */
+
+import type { HashKVResponse } from '../codec/gen/etcdserverpb.ts';
+import { errors } from '../errors.ts';
+import { type Member, memberJson } from '../replica/members.ts';
+import type { Replica } from '../replica/replica.ts';
+import type { ClusterId, LeaseId, MemberId, Revision } from '../types.ts';
+import type { ClusterService } from './cluster.ts';
+import { versionText } from './http.ts';
+import type { Maintenance } from './maintenance.ts';
+import type { LeaseTimes, PrimaryLeases } from './primary-leases.ts';
+
+export interface PeerApiDeps {
+  readonly replica: Pick<Replica, 'clusterId' | 'readBarrier'> & {
+    readonly stateMachine: {
+      readonly members: { list(): readonly Member[] };
+      readonly clusterVersion: string;
+    };
+  };
+  readonly cluster: Pick<ClusterService, 'memberPromote'>;
+  readonly primary: PrimaryLeases;
+  readonly maintenance: Pick<Maintenance, 'hashKv'>;
+}
+
+export interface PeerApi {
+  readonly clusterId: ClusterId;
+  /** etcd's JSON list of all members, with the newline that Go ends it with. */
+  members(): string;
+  /** The text of `/version`. */
+  version(): string;
+  /**
+   * The list of members afterwards. Rejects with `memberNotFound`, `memberNotLearner`,
+   * `learnerNotReady`, or anything else that a promotion may end with.
+   */
+  promote(id: MemberId, token: string | null): Promise<string>;
+  /** The granted TTL. Rejects with `leaseNotFound`, `notPrimaryLessor`, `timeoutWaitAppliedIndex`. */
+  leaseKeepAlive(id: LeaseId): Promise<number>;
+  /** Rejects with `leaseNotFound`, `notPrimaryLessor`, `timeoutWaitAppliedIndex`. */
+  leaseTimeToLive(id: LeaseId, keys: boolean): Promise<LeaseTimes>;
+  /** Rejects with `compacted` or `futureRev`. */
+  hashKv(revision: Revision): Promise<HashKVResponse>;
+  /** Rejects as a linearizable read does. */
+  downgradeEnabled(): Promise<boolean>;
+}
+
+export function createPeerApi({ replica, cluster, primary, maintenance }: PeerApiDeps): PeerApi {
+  const { stateMachine } = replica;
+  return {
+    clusterId: replica.clusterId,
+
+    members: () => listText(stateMachine.members.list()),
+
+    version: () => versionText(stateMachine.clusterVersion),
+
+    async promote(id, token) {
+      const { members } = await cluster.memberPromote({ id }, token);
+      return listText(members);
+    },
+
+    async leaseKeepAlive(id) {
+      // etcd: here it waits in any case, for it does not know whose request this is.
+      await primary.caughtUp();
+      const ttl = await primary.renew(id);
+      if (ttl === 0) throw errors.leaseNotFound;
+      return ttl;
+    },
+
+    async leaseTimeToLive(id, keys) {
+      const found = await primary.timeToLive(id);
+      if (found === null) throw errors.leaseNotFound;
+      const { ttl, grantedTtl } = found;
+      return { ttl, grantedTtl, keys: keys ? found.keys : [] };
+    },
+
+    hashKv: (revision) => maintenance.hashKv({ revision }),
+
+    async downgradeEnabled() {
+      await replica.readBarrier();
+      // No downgrade can be begun here.
+      return false;
+    },
+  };
+}
+
+function listText(members: readonly Member[]): string {
+  return `[${members.map((member) => memberJson(member)).join(',')}]\n`;
+}
