@@ -431,6 +431,21 @@ describe('crashes', () => {
     expect(log.slice(0, kept).every((e, i) => same(e, model.synced[i]))).toBe(true);
   }
 
+  test('what a killed process has not synced is durable once it was read', async () => {
+    const { disk, wal } = await newWal();
+    await save(wal, entries(1, 2), state(1, 1));
+    disk.setFault((operation) => {
+      if (operation === 'sync') throw new Error('killed');
+    });
+    expect(() => save(wal, [entry(3)])).toThrow('killed');
+    disk.abandon();
+    disk.setFault(null);
+    const back = await Wal.open(disk, DIR, options);
+    expect(back.entries).toHaveLength(3);
+    disk.crash(() => false);
+    expect((await Wal.open(disk, DIR, options)).entries).toHaveLength(3);
+  });
+
   test('a torn append is cut and reported, and the log goes on behind the cut', async () => {
     const { disk, wal } = await newWal({ sync: 'pool' });
     await save(wal, entries(1, 3), state(1, 3));

@@ -216,6 +216,11 @@ export class Wal {
     const { last, metadata, entries, snapshot, hardState } = log;
     const file = await disk.open(`${dir}/${last.name.file}`, 'write');
     const repaired = await cutTornTail(file, last);
+    // A process that was killed before its sync leaves an append that can be read and that a power
+    // loss still takes away. What is read here counts as durable, so it has to be.
+    await file.sync();
+    await disk.syncDir(dir);
+    await disk.syncDir(parentOf(dir));
     const wal = new Wal({
       disk,
       dir,
@@ -511,7 +516,6 @@ async function cutTornTail(file: DiskFile, last: Segment): Promise<Repair | null
   if (last.torn === null) return null;
   const bytes = (await file.size()) - last.end;
   await file.truncate(last.end);
-  await file.sync();
   return { file: last.name.file, offset: last.end, bytes, reason: last.torn };
 }
 

@@ -18,9 +18,9 @@ export class MachineDisk {
   #files = new MemoryDisk();
   #engine = new MemoryEngine();
   #stalledUntilMs = 0;
-  /** Operations until the power goes; `null`: it stays on. */
-  #powerLeft: number | null = null;
-  #onPowerOut: (() => void) | null = null;
+  /** Operations until the process is interrupted in one. */
+  #operationsLeft: number | null = null;
+  #onInterrupted: (() => void) | null = null;
   /** One operation in so many fails; 0: none. */
   failsOneIn = 0;
   /** Milliseconds that an operation takes at most. */
@@ -35,15 +35,15 @@ export class MachineDisk {
     this.#stalledUntilMs = ms;
   }
 
-  /** The power goes in the midst of the `operations`-th operation from now. */
-  cutPowerAfter(operations: number, onPowerOut: () => void): void {
-    this.#powerLeft = operations;
-    this.#onPowerOut = onPowerOut;
+  /** The process ends in the midst of the `operations`-th operation from now. */
+  interruptAfter(operations: number, onInterrupted: () => void): void {
+    this.#operationsLeft = operations;
+    this.#onInterrupted = onInterrupted;
   }
 
   heal(): void {
     this.#stalledUntilMs = 0;
-    this.#powerLeft = null;
+    this.#operationsLeft = null;
     this.failsOneIn = 0;
     this.latencyMs = 2;
   }
@@ -66,14 +66,14 @@ export class MachineDisk {
   /** The process has ended; its writes stay, synced or not. */
   processEnded(): void {
     this.#landMaybe();
-    this.#powerLeft = null;
+    this.#operationsLeft = null;
     this.#files.abandon();
   }
 
   /** What was not synced survives in part. */
   powerLost(): void {
     this.#landMaybe();
-    this.#powerLeft = null;
+    this.#operationsLeft = null;
     const { below } = this.#random;
     const mood = below(3);
     this.#files.crash(() => mood === 0 || (mood === 1 && below(2) === 0));
@@ -101,10 +101,10 @@ export class MachineDisk {
 
   #mayFail(life: Life): void {
     if (life.isOver) throw new InjectedFault('the process is over');
-    if (this.#powerLeft !== null && --this.#powerLeft < 0) {
-      this.#powerLeft = null;
-      this.#onPowerOut?.();
-      throw new InjectedFault('power');
+    if (this.#operationsLeft !== null && --this.#operationsLeft < 0) {
+      this.#operationsLeft = null;
+      this.#onInterrupted?.();
+      throw new InjectedFault('an interruption');
     }
     if (this.failsOneIn > 0 && this.#random.below(this.failsOneIn) === 0) {
       throw new InjectedFault('EIO');

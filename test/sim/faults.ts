@@ -22,7 +22,12 @@ export class Faults {
     this.#random = random;
     const all: readonly (readonly [string, Fault])[] = [
       ['power loss', (machine) => machine.losePower()],
-      ['power loss in an operation', (machine) => machine.losePowerAfter(random.below(60))],
+      ['kill in an operation', (machine) => machine.interruptAfter(random.below(60), 'kill')],
+      [
+        'power loss in an operation',
+        (machine) => machine.interruptAfter(random.below(60), 'power loss'),
+      ],
+      ['kill, then power loss', () => this.#killAndCut()],
       ['kill', (machine) => machine.kill()],
       ['stop', (machine) => machine.stop()],
       ['pause', (machine) => this.#pause(machine)],
@@ -161,6 +166,20 @@ export class Faults {
     this.#cluster.timeline.after(this.#lastsMs(), () => {
       machine.disk.failsOneIn = 0;
     });
+  }
+
+  /** What a process has not synced must not count for the next one either. */
+  #killAndCut(): void {
+    const { machines, timeline } = this.#cluster;
+    for (const machine of machines) machine.interruptAfter(this.#random.below(8), 'kill');
+    for (let ms = 400; ms <= 2000; ms += 400) timeline.after(ms, () => this.#bootAll());
+    timeline.after(2000 + this.#random.below(1500), () => {
+      if (this.#cluster.isBusy) for (const machine of machines) machine.losePower();
+    });
+  }
+
+  #bootAll(): void {
+    for (const machine of this.#cluster.machines) machine.boot();
   }
 
   #restartAll(): void {

@@ -132,13 +132,16 @@ export class Machine {
     this.#end(() => this.disk.powerLost());
   }
 
-  /** The power goes in the midst of an operation of the disk. */
-  losePowerAfter(operations: number): void {
+  /** The same in the midst of an operation of the disk. */
+  interruptAfter(operations: number, how: 'kill' | 'power loss'): void {
     const life = this.#life;
-    this.disk.cutPowerAfter(operations, () => {
-      this.say('loses power in an operation');
+    this.disk.interruptAfter(operations, () => {
+      this.say(`${how} in an operation`);
       life?.end();
-      this.#around.network.timeline.after(0, () => this.#end(() => this.disk.powerLost()));
+      this.#around.network.timeline.after(0, () => {
+        if (this.#life !== life) return;
+        this.#end(() => (how === 'kill' ? this.disk.processEnded() : this.disk.powerLost()));
+      });
     });
   }
 
@@ -218,7 +221,7 @@ export class Machine {
       learnersMax: 2,
       leaseTtlMinSeconds: LEASE_TTL_MIN_SECONDS,
       compactionBatchLimit: 10,
-      breathe: () => new Promise((resolve) => life.clock.defer(resolve)),
+      breathe: () => new Promise<void>((resolve) => life.clock.defer(resolve)),
       onFatal: failed,
       space: () => true,
     };
