@@ -2,8 +2,8 @@
 
 import type { Clock, PeerAddress, Peers, StagedRows } from '../ports.ts';
 import type { ConfState } from '../raft/messages.ts';
-import type { Raft } from '../raft/raft.ts';
-import type { ClusterId, Index, MemberId, Term } from '../types.ts';
+import type { Raft, Role } from '../raft/raft.ts';
+import type { ClusterId, Index, MemberId } from '../types.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { RequestIds } from './request-ids.ts';
 import type { StateMachine } from './state-machine.ts';
@@ -16,7 +16,7 @@ export interface ReplicaObserver {
   /** A request proposed here was answered, so long after it began. */
   requestAnswered(kind: string, seconds: number): void;
   proposalFailed(): void;
-  leaderChanged(lead: MemberId | null, term: Term, self: MemberId): void;
+  roleChanged(role: Role, self: MemberId): void;
   snapshotSaved(index: Index): void;
   /** The state was replaced by another member's, which stands at `index`. */
   snapshotInstalled(index: Index): void;

@@ -490,7 +490,7 @@ export class Replica {
   }
 
   #onRole(role: NonNullable<Ready['role']>): void {
-    this.#options.observer.leaderChanged(role.lead, role.term, this.memberId);
+    this.#options.observer.roleChanged(role, this.memberId);
     // Only once per lost leader: who asks while there is none waits for the next one.
     if (this.#lead !== null && role.lead !== this.#lead) {
       this.#reads.rejectAll(errors.leaderChanged);

@@ -12,16 +12,19 @@ import type { Log, LogFields } from '../log.ts';
 import type { GrpcMethod, GrpcMethodMetrics, GrpcType } from '../metrics/grpc-families.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import type { Registry } from '../metrics/prom-registry.ts';
+import type { PeerObserver } from '../peer/observer.ts';
 import type { Bootstrapped } from '../replica/bootstrap.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { ReplicaObserver } from '../replica/replica-options.ts';
-import { hexId } from '../types.ts';
+import { hexId, type MemberId } from '../types.ts';
 import { SERVER_VERSION } from '../version.ts';
 import type { WalObserver } from '../wal/wal.ts';
 import type { GrpcObserver } from './grpc.ts';
 import { grpcHealthMethods } from './grpc-health.ts';
 import type { HealthObserver } from './health.ts';
 import type { KvObserver } from './kv.ts';
+import { peerObserver } from './peer-observation.ts';
+import { createRoleLog } from './role-log.ts';
 import type { Method } from './rpc.ts';
 import type { DatabaseSize } from './space.ts';
 import type { WatchService } from './watch.ts';
@@ -75,8 +78,10 @@ export class Observation {
     }
     this.#logBeginning(started, ids);
     this.#metrics.server.id.with({ server_id: hexId(memberId) }).set(1);
-    const known = { Local: hexId(memberId), Remote: hexId(memberId) };
-    this.#metrics.network.knownPeers.with(known).set(1);
+  }
+
+  peersOf(memberId: MemberId): PeerObserver {
+    return peerObserver(this.#metrics.network, memberId);
   }
 
   #logBeginning({ forced, restarted, raft }: Bootstrapped, ids: LogFields): void {
@@ -192,6 +197,8 @@ function replicaObserver(
   const applied = perKind((op) =>
     server.applyDurationSeconds.with({ version: 'v3', op, success: 'true' }),
   );
+  const logRole = createRoleLog(log);
+  let lead: MemberId | null = null;
   const answered = perKind((type) => server.requestDurationSeconds.with({ type, success: 'true' }));
   return {
     rowsFlushed(seconds) {
@@ -214,12 +221,11 @@ function replicaObserver(
     proposalFailed() {
       server.proposalsFailedTotal.inc();
     },
-    leaderChanged(lead, term, self) {
-      if (lead === null) return;
+    roleChanged(role, self) {
+      logRole(role, self);
+      if (role.lead === null || role.lead === lead) return;
+      lead = role.lead;
       server.leaderChangesSeenTotal.inc();
-      log
-        .named('raft')
-        .info(`raft.node: ${hexId(self)} elected leader ${hexId(lead)} at term ${term}`);
     },
     snapshotSaved(index) {
       log.info('saved snapshot to disk', { 'snapshot-index': index });
@@ -283,8 +289,11 @@ function healthObserver({ server }: Metrics): HealthObserver {
 }
 
 function readGauges(metrics: Metrics, { replica, size, watch, quotaBytes }: Observed): void {
-  const { server, mvcc } = metrics;
+  const { server, mvcc, network } = metrics;
   const { store, hub, counts, clusterVersion, members } = replica.stateMachine;
+  const Local = hexId(replica.memberId);
+  for (const { id } of members.list()) network.knownPeers.with({ Local, Remote: hexId(id) }).set(1);
+  for (const id of members.removed()) network.knownPeers.with({ Local, Remote: hexId(id) }).set(0);
   server.hasLeader.set(replica.lead === null ? 0 : 1);
   server.isLeader.set(replica.isLeader ? 1 : 0);
   server.isLearner.set(members.get(replica.memberId)?.isLearner === true ? 1 : 0);

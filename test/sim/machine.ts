@@ -309,7 +309,7 @@ export class Machine {
         entryApplied() {},
         requestAnswered() {},
         proposalFailed() {},
-        leaderChanged: (lead, term, self) => {
+        roleChanged: ({ lead, term }, self) => {
           if (lead !== self) return;
           trace.count('leaders');
           this.say(`leads at term ${term}`);

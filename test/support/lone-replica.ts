@@ -146,7 +146,7 @@ export class LoneReplica {
         entryApplied() {},
         requestAnswered() {},
         proposalFailed() {},
-        leaderChanged() {},
+        roleChanged() {},
         snapshotInstalled() {},
         snapshotSaved: (index) => this.snapshots.push(index),
         leaseExpired: () => {
