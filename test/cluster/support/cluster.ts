@@ -43,9 +43,8 @@ export async function withCluster<T>(
     return await story(cluster);
   } catch (error) {
     failure = error;
-    throw new Error(`${error instanceof Error ? error.message : error}\nlogs: ${dir}`, {
-      cause: error,
-    });
+    if (error instanceof Error) error.message += `\nlogs: ${dir}`;
+    throw error;
   } finally {
     await cluster.close();
     await network.close();

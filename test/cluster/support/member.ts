@@ -15,6 +15,8 @@ const PEER_PORT = 2380;
 const READY_LINE = 'ready to serve client requests';
 const READY_MS_MAX = 40_000;
 const STOP_MS_MAX = 20_000;
+const TAIL_LINES = 10;
+const TAIL_COLUMNS = 300;
 const LOG_CHARACTERS_MAX = 1 << 20;
 
 export interface MemberOptions {
@@ -125,16 +127,18 @@ export class Member {
   async ready(msMax = READY_MS_MAX): Promise<void> {
     const serves = () => {
       if (this.#log.includes(READY_LINE)) return true;
-      if (!this.running) throw new Error(`${this.name} ended at start:\n${this.tail()}`);
+      if (!this.running) throw new Error('it ended');
       return null;
     };
     await until(`${this.name} is ready`, serves, msMax).catch((error: Error) => {
-      throw new Error(`${error.message}\n${this.tail()}`);
+      throw new Error(`${this.name} is not ready: ${error.message}\n${this.tail()}`);
     });
   }
 
-  tail(lines = 15): string {
-    return this.#log.trimEnd().split('\n').slice(-lines).join('\n');
+  /** The last lines it said, without their ends. */
+  tail(): string {
+    const lines = this.#log.trimEnd().split('\n').slice(-TAIL_LINES);
+    return lines.map((line) => line.slice(0, TAIL_COLUMNS)).join('\n');
   }
 
   /** How the process ended, once it has by itself. */
