@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FakeCluster, memberId, recordedLog } from '../../test/support/fake-cluster.ts';
 import { HandClock } from '../../test/support/hand-clock.ts';
+import { LoneReplica } from '../../test/support/lone-replica.ts';
 import { FakeCaller } from '../../test/support/services.ts';
 import {
   decodeMemberPromoteResponse,
@@ -75,6 +76,29 @@ describe('changes', () => {
     const bad = service.memberAdd({ peerUrls: [], isLearner: true });
     await expect(bad).rejects.toBe(errors.memberBadUrls);
     await expect(service.memberRemove({ id: memberId(9) })).rejects.toBe(errors.memberNotFound);
+  });
+});
+
+describe('a change that finds no quorum', () => {
+  it('ends with the time of a request', async () => {
+    const urls = ['http://127.0.0.1:2380', 'http://127.0.0.1:2381'];
+    const initialCluster = urls.map((url, i) => {
+      return { name: ['one', 'two'][i] ?? '', peerUrls: [url] };
+    });
+    const start = { kind: 'new', name: 'one', clusterToken: 'token', initialCluster } as const;
+    const lone = await LoneReplica.start({ bootstrap: { start } });
+    const { replica } = lone;
+    const changes = new MemberChanges({
+      replica,
+      strict: false,
+      clock: lone.clock,
+      log: recordedLog().log,
+    });
+    const ended = changes.remove(replica.memberId).catch((error: unknown) => error);
+    await lone.clock.settle();
+    await lone.clock.advance(7000);
+    expect(await ended).toBe(errors.deadlineExceeded);
+    await lone.close();
   });
 });
 

@@ -171,6 +171,11 @@ describe('removing a member', () => {
     expect(cluster.proposed).toHaveLength(1);
   });
 
+  it('that has no id is not found', async () => {
+    await expect(changes().remove(memberId(0))).rejects.toBe(errors.memberNotFound);
+    expect(cluster.proposed).toEqual([]);
+  });
+
   it('never takes the last voter', async () => {
     cluster = await FakeCluster.of(1);
     await expect(changes().remove(memberId(1))).rejects.toBe(errors.memberNotEnoughStarted);
@@ -238,6 +243,7 @@ describe('updating a member', () => {
   it('refuses what would end other members', async () => {
     await expect(changes().update(memberId(2), [])).rejects.toBe(errors.memberBadUrls);
     await expect(changes().update(memberId(2), ['b:2'])).rejects.toBe(errors.memberBadUrls);
+    await expect(changes().update(memberId(9), ['b:2'])).rejects.toBe(errors.memberNotFound);
     expect(cluster.proposed).toEqual([]);
   });
 

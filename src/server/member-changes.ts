@@ -82,7 +82,10 @@ export class MemberChanges {
    * ones, so they are refused here.
    */
   async update(id: MemberId, peerUrls: readonly string[]): Promise<void> {
-    normalUrls(peerUrls);
+    if (!areValid(peerUrls)) {
+      const isKnown = this.#deps.replica.stateMachine.members.get(id) !== null;
+      throw isKnown ? errors.memberBadUrls : errors.memberNotFound;
+    }
     const context = `{"id":${id},"peerURLs":${goJson(peerUrls)}}`;
     await this.#propose({ type: 'update-node', nodeId: id, context: Buffer.from(context) });
   }
@@ -189,6 +192,8 @@ export class MemberChanges {
 
   async #propose(change: ProposedChange): Promise<void> {
     const { replica, log } = this.#deps;
+    // In an entry of the log it would stand for no member at all.
+    if (change.nodeId === 0n) throw errors.memberNotFound;
     await replica.changeMembership(change);
     log.info('applied a configuration change through raft', {
       'local-member-id': hexId(replica.memberId),
@@ -264,13 +269,18 @@ export function promotion(id: MemberId): ProposedChange {
 
 /** Go's normal form, in order. Repeated ones stay: the id is a hash over all of them. */
 function normalUrls(peerUrls: readonly string[]): readonly string[] {
-  if (peerUrls.length === 0) throw errors.memberBadUrls;
+  if (!areValid(peerUrls)) throw errors.memberBadUrls;
+  return peerUrls.map((url) => checkUrl(url.trim())).sort();
+}
+
+function areValid(peerUrls: readonly string[]): boolean {
   try {
-    return peerUrls.map((url) => checkUrl(url.trim())).sort();
+    for (const url of peerUrls) checkUrl(url.trim());
   } catch (error) {
-    if (error instanceof ValueError) throw errors.memberBadUrls;
+    if (error instanceof ValueError) return false;
     throw error;
   }
+  return peerUrls.length > 0;
 }
 
 function quorum(members: number): number {

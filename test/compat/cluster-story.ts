@@ -117,6 +117,7 @@ export const STORY: Readonly<Record<string, Chapter>> = {
     await story.post('/v3/kv/range', '{"key":"YQ==","serializable":true}', m8);
     await story.post('/v3/watch', '{"create_request":{"key":"YQ=="}}', m8);
     await story.ctlUnless(NOT_YET, 'member promote {new4}', [m3]);
+    await story.promoted(m8);
     await story.ctl('member list', [m8]);
     await story.ctl('put a 3', [m8]);
     await story.ctl('get a -w json', [m8]);

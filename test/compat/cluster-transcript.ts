@@ -25,7 +25,6 @@ export interface Status {
   readonly leader: string;
   readonly member: string;
   readonly isLearner: boolean;
-  readonly errors: readonly string[];
 }
 
 export class Transcript {
@@ -101,8 +100,10 @@ export class Transcript {
 
   async post(path: string, body: string, seat: Seat): Promise<void> {
     const answer = await httpRequest(seat.port, { method: 'POST', path, body });
-    // Decision B6: our error bodies begin with the key that older gateways have.
-    const text = answer.body.replace(/^\{"error":"(?:[^"\\]|\\.)*",/, '{');
+    // Decision B6: our error bodies have the keys of older gateways as well.
+    const text = answer.body
+      .replace(/^\{"error":"(?:[^"\\]|\\.)*",/, '{')
+      .replace(/,"grpc_code":\d+,"http_code":\d+/, '');
     this.#chapter.push(`${path} @${seat.name}\nhttp ${answer.status} ${this.#mask(text)}`);
   }
 
@@ -117,18 +118,12 @@ export class Transcript {
     const [bytes] = messages;
     if (code !== 0 || bytes === undefined) return null;
     const status = decode(method('Maintenance/Status').response, bytes);
-    const { header, leader, errors, isLearner } = status as {
+    const { header, leader, isLearner } = status as {
       header: { member_id: string };
       leader?: string;
-      errors?: string[];
       isLearner?: boolean;
     };
-    return {
-      leader: leader ?? '0',
-      member: header.member_id,
-      isLearner: isLearner === true,
-      errors: errors ?? [],
-    };
+    return { leader: leader ?? '0', member: header.member_id, isLearner: isLearner === true };
   }
 
   /** Waits until all of these know the same leader, and makes it the first of them. */
@@ -167,6 +162,13 @@ export class Transcript {
       });
       client.close();
     }
+  }
+
+  /** Waits until this member knows that it was promoted. */
+  async promoted(seat: Seat): Promise<void> {
+    await until(`${seat.name} is a voter`, async () =>
+      (await this.status(seat))?.isLearner === false ? true : null,
+    );
   }
 
   /** Waits until this member knows no leader. */

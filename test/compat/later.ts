@@ -19,12 +19,7 @@ export const LATER: ReadonlySet<string> = new Set([
   'Auth/UserGrantRole',
   'Auth/UserList',
   'Auth/UserRevokeRole',
-  'Cluster/MemberAdd',
-  'Cluster/MemberPromote',
-  'Cluster/MemberRemove',
-  'Cluster/MemberUpdate',
   'Maintenance/Downgrade',
-  'Maintenance/MoveLeader',
 ]);
 
 /** The JSON routes of the methods of the list. */
@@ -34,12 +29,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   '/v3/auth/enable': 'Auth/AuthEnable',
   '/v3/auth/status': 'Auth/AuthStatus',
   '/v3/auth/role/add': 'Auth/RoleAdd',
-  '/v3/cluster/member/add': 'Cluster/MemberAdd',
-  '/v3/cluster/member/promote': 'Cluster/MemberPromote',
-  '/v3/cluster/member/remove': 'Cluster/MemberRemove',
-  '/v3/cluster/member/update': 'Cluster/MemberUpdate',
   '/v3/maintenance/downgrade': 'Maintenance/Downgrade',
-  '/v3/maintenance/transfer-leadership': 'Maintenance/MoveLeader',
 };
 
 /** The method that an etcdctl command calls, for the commands that call one of the list. */
@@ -50,11 +40,6 @@ const CTL_METHODS: Readonly<Record<string, string>> = {
   'downgrade cancel': 'Maintenance/Downgrade',
   'downgrade enable': 'Maintenance/Downgrade',
   'downgrade validate': 'Maintenance/Downgrade',
-  'member add': 'Cluster/MemberAdd',
-  'member promote': 'Cluster/MemberPromote',
-  'member remove': 'Cluster/MemberRemove',
-  'member update': 'Cluster/MemberUpdate',
-  'move-leader 123': 'Maintenance/MoveLeader',
   'role add': 'Auth/RoleAdd',
   'role delete': 'Auth/RoleDelete',
   'role get': 'Auth/RoleGet',
