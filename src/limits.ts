@@ -99,10 +99,50 @@ export const limits = {
   statesSentMax: 16,
   /** Messages from other members waiting for the next turn; Raft survives the loss of more. */
   messagesQueuedMax: 10_000,
+  /** etcd: messages waiting for one stream to another member. */
+  peerStreamQueueMax: 4096,
+  /** Bytes of messages waiting for one stream; the one that crosses it is still taken. */
+  peerStreamQueueBytesMax: 128 * MIB,
+  /** Bytes that one write to a stream aims at. */
+  peerWriteBytes: 256 * KIB,
+  /** Bytes in the socket of a stream beyond which messages wait in their queue. */
+  peerSocketBytesMax: 1 * MIB,
+  /** etcd: messages waiting to be posted to one member, and posts under way. */
+  peerPipelineQueueMax: 64,
+  peerPipelinePostsMax: 4,
+  /** Bytes of messages waiting to be posted; the one that crosses it is still taken. */
+  peerPipelineQueueBytesMax: 64 * MIB,
+  /** etcd: bytes of one frame of a stream from another member. */
+  peerFrameBytesMax: 512 * MIB,
+  /** Entries in one frame of a stream. */
+  peerFrameEntriesMax: 1_000_000,
+  /** Bytes of one message that another member posts. */
+  peerPostBytesMax: 64 * MIB,
+  /** etcd: bytes of the message before a state. */
+  peerSnapshotMessageBytesMax: 64 * MIB,
+  /** Bytes per second of one state on its way to another member. */
+  peerSnapshotBytesPerSecondMax: 256 * MIB,
+  /** Milliseconds for which another member may take nothing of a state. */
+  peerSnapshotStallMsMax: 30_000,
+  /** etcd: milliseconds until another member says whether it has taken a state. */
+  peerSnapshotAnswerMsMax: 300_000,
+  /** Bytes of an answer that only says whether, or why not. */
+  peerRefusalBytesMax: 64 * KIB,
+  /** etcd: bytes of a request about a lease, and of an answer with its keys. */
+  peerRequestBytesMax: 64 * KIB,
+  peerAnswerBytesMax: 100 * MIB,
+  /** Members that write to this one before it has heard that they are. */
+  peerRemotesMax: 64,
   /** Bytes of rows that a snapshot takes from the engine, and turns into pages, in one step. */
   snapshotSliceBytes: 64 * KIB,
   /** Bytes of a snapshot that wait for the network before it holds back. */
   snapshotBufferedBytesMax: 1 * MIB,
+  /** Bytes of a received state that wait to be synced. */
+  stateUnsyncedBytesMax: 16 * MIB,
+  /** Bytes read at once from the file of a received state. */
+  stateWindowBytes: 128 * KIB,
+  /** Bytes of a received state that are loaded with one synced batch. */
+  stateBatchBytes: 4 * MIB,
   /** Members, present and removed, that are read back at start. */
   membersMax: 10_000,
   /** Alarms that are read back at start: two per member. */
@@ -153,5 +193,9 @@ export const limits = {
 assert(
   limits.stagedBytesFlush < limits.stagedBytesMax,
   'a flush starts before proposals are refused',
+);
+assert(
+  limits.appendsInflightBytesMax <= limits.peerStreamQueueBytesMax,
+  'the appends in flight to a follower fit into the queue of its stream',
 );
 assert(limits.appendBytesMax <= limits.stagedBytesFlush, 'one append fits between two flushes');

@@ -137,6 +137,14 @@ export interface StagedRows extends Rows {
   readonly liveBytes: number;
   /** Makes everything staged before the call durable, with `extra`, in one batch. One at a time. */
   flush(extra: readonly RowWrite[]): Promise<void>;
+  /**
+   * A table over a replacement of the engine's rows. `adopt` makes this table show what that one
+   * does, in the step in which the replacement becomes the engine's rows; no flush may be under way.
+   */
+  openReplacement(rows: DurableRows): Promise<{
+    readonly rows: StagedRows;
+    readonly adopt: () => void;
+  }>;
 }
 
 export type SnapMessage = Extract<Message, { readonly type: 'snap' }>;

@@ -76,11 +76,11 @@ class Side {
     await other.rows.flush([]);
     const replacement = await this.engine.beginReplacement();
     await replacement.write(await other.engine.scan(ALL_ROWS));
-    const rows = await RowTable.open(replacement);
+    const { rows, adopt } = await this.rows.openReplacement(replacement);
     const store = await KvStore.open(rows);
     await replacement.commit(() => {
       const { revision } = this.store;
-      this.rows.adopt(rows);
+      adopt();
       this.store.adopt(store);
       this.hub.storeReplaced(revision);
     });

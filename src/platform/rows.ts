@@ -39,6 +39,7 @@ const NO_ROWS: Staged = new Map();
 export class RowTable implements StagedRows {
   readonly #engine: DurableRows;
   #cache: RowCache;
+  readonly #options: RowTableOptions;
   readonly #appendOnly: number;
   #staged: Staged = new Map();
   #stagedBytes = 0;
@@ -49,6 +50,7 @@ export class RowTable implements StagedRows {
   private constructor(engine: DurableRows, liveBytes: number, options: RowTableOptions) {
     this.#engine = engine;
     this.#liveBytes = liveBytes;
+    this.#options = options;
     this.#cache = new RowCache(options.cacheBytes ?? limits.rowCacheBytes);
     this.#appendOnly = (options.appendOnlyBucket ?? buckets.key.letter).charCodeAt(0);
   }
@@ -163,11 +165,14 @@ export class RowTable implements StagedRows {
     this.#inFlightBytes = 0;
   }
 
-  /**
-   * From now on this table shows the rows of the other one, which is not used any more. What the
-   * other one has flushed must be the engine's rows by now.
-   */
-  adopt(other: RowTable): void {
+  async openReplacement(
+    engine: DurableRows,
+  ): Promise<{ readonly rows: RowTable; readonly adopt: () => void }> {
+    const rows = await RowTable.open(engine, this.#options);
+    return { rows, adopt: () => this.#adopt(rows) };
+  }
+
+  #adopt(other: RowTable): void {
     assert(this.#inFlight === NO_ROWS && other.#inFlight === NO_ROWS, 'no flush is under way');
     this.#staged = other.#staged;
     this.#stagedBytes = other.#stagedBytes;

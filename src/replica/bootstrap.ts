@@ -4,29 +4,25 @@
  *
  * Recovery has one case. The engine knows how far it has applied (a); the WAL holds the entries
  * after its last snapshot mark, which is at or below a, because a mark is only written once the
- * engine is flushed. Raft starts at a and hands out (a, commit] to be applied again.
+ * engine is flushed. Raft starts at a and hands out (a, commit] to be applied again. Only a state
+ * that was received as a whole may be ahead of the log, which then gets its mark first.
  */
 
-import { assert, must } from '../assert.ts';
-import { bucketRange, buckets, metaRows, rowKey } from '../buckets.ts';
+import { must } from '../assert.ts';
 import { decodeConfChange, decodeConfChangeV2, EMPTY_CONF_STATE } from '../codec/raftpb.ts';
 import type { WalMetadata } from '../codec/walpb.ts';
-import { Lessor } from '../lease/lessor.ts';
 import { limits } from '../limits.ts';
-import { KvStore } from '../mvcc/store.ts';
-import { WatchHub } from '../mvcc/watch-hub.ts';
 import type { Clock, Disk, PeerAddress, Random, StagedRows } from '../ports.ts';
-import type { ConfState, Entry, HardState } from '../raft/messages.ts';
+import type { ConfState, Entry, HardState, SnapshotMetadata } from '../raft/messages.ts';
 import { Raft } from '../raft/raft.ts';
-import { type ClusterId, EMPTY_BYTES, type Index, type MemberId, type RowKey } from '../types.ts';
-import { readU64BE } from '../u64.ts';
+import type { ClusterId, Index, MemberId } from '../types.ts';
 import { clusterVersionProblem } from '../version.ts';
 import { type Recovered, Wal, type WalObserver, type WalOptions } from '../wal/wal.ts';
-import { Alarms } from './alarms.ts';
 import { type ForcedLog, forceAlone } from './force-new-cluster.ts';
 import { BootstrapError, type Founding, foundingLog } from './founding.ts';
-import { Members } from './members.ts';
-import { StateMachine } from './state-machine.ts';
+import { openStateMachine, type StateOptions } from './open-state.ts';
+import { receivedIndex, storedPosition } from './position.ts';
+import type { StateMachine } from './state-machine.ts';
 
 /** How a member begins that has no log. What a log and a database say comes before this. */
 export type Start =
@@ -40,7 +36,7 @@ export type Start =
       readonly remotes: readonly PeerAddress[];
     };
 
-export interface BootstrapOptions {
+export interface BootstrapOptions extends StateOptions {
   readonly disk: Disk;
   readonly rows: StagedRows;
   readonly walDir: string;
@@ -52,18 +48,8 @@ export interface BootstrapOptions {
   readonly start: Start | null;
   /** Goes on without the other members, which are removed. Needs a log. */
   readonly forceNewCluster?: boolean;
-  readonly tickMs: number;
   readonly electionTicks: number;
-  readonly requestTimeoutTicks: number;
   readonly preVote: boolean;
-  readonly learnersMax: number;
-  readonly leaseTtlMinSeconds: number;
-  readonly compactionBatchLimit: number;
-  /** Lets other work run between slices of long work. */
-  readonly breathe: () => Promise<void>;
-  readonly onFatal: (error: unknown) => void;
-  /** Whether so many more bytes fit below the quota. */
-  readonly space: (cost: number) => boolean;
 }
 
 export interface Bootstrapped {
@@ -99,12 +85,11 @@ async function assemble(
   recovered: Recovered,
   restarted: boolean,
 ): Promise<Bootstrapped> {
-  const applied = appliedIndex(options.rows);
+  const { index: applied, confState } = positionOf(options.rows);
   checkPosition(applied, recovered);
-  const stateMachine = await openStateMachine(options, applied);
+  const stateMachine = await openStateMachine(options.rows, options);
   const problem = clusterVersionProblem(stateMachine.clusterVersion);
   if (problem !== null) throw new BootstrapError(problem);
-  const confState = applied === 0 ? EMPTY_CONF_STATE : storedConfState(options.rows);
   const { memberId, clusterId } = recovered.metadata;
   const forced =
     restarted && options.forceNewCluster === true
@@ -183,8 +168,37 @@ function checkPosition(applied: Index, { snapshot, entries }: Recovered): void {
 
 /** `null` when there is no log yet. */
 async function recover(options: BootstrapOptions): Promise<Recovered | null> {
-  if (!(await Wal.exists(options.disk, options.walDir))) return null;
-  return Wal.open(options.disk, options.walDir, walOptions(options));
+  const { disk, walDir } = options;
+  if (!(await Wal.exists(disk, walDir))) return null;
+  const log = await Wal.open(disk, walDir, walOptions(options));
+  const position = positionOf(options.rows);
+  const received = receivedIndex((key) => options.rows.get(key));
+  if (received !== position.index || received <= log.snapshot.index) return log;
+  await markReceived(log, position);
+  return { ...(await Wal.open(disk, walDir, walOptions(options))), repaired: log.repaired };
+}
+
+/**
+ * A state that was received is the engine's before the log hears of it. When the last life ended in
+ * between, the log lacks the mark, and what it holds may be of another history. A term may always
+ * be raised; no vote was cast in it, for that would be in the log.
+ */
+async function markReceived(
+  { wal, hardState }: Recovered,
+  position: SnapshotMetadata,
+): Promise<void> {
+  const term = Math.max(hardState.term, position.term);
+  const vote = term === hardState.term ? hardState.vote : null;
+  const commit = Math.max(hardState.commit, position.index);
+  try {
+    await wal.saveSnapshot(position, { term, vote, commit });
+  } finally {
+    await wal.close();
+  }
+}
+
+function positionOf(rows: StagedRows): SnapshotMetadata {
+  return storedPosition((key) => rows.get(key));
 }
 
 function walOptions(options: BootstrapOptions): WalOptions {
@@ -206,76 +220,4 @@ function joining({ memberId, clusterId }: Extract<Start, { readonly kind: 'exist
   const hardState: HardState = { term: 0, vote: null, commit: 0 };
   const metadata: WalMetadata = { memberId, clusterId };
   return { metadata, entries: [] as Entry[], hardState };
-}
-
-async function openStateMachine(options: BootstrapOptions, applied: Index): Promise<StateMachine> {
-  const { rows, breathe, onFatal } = options;
-  const store = await KvStore.open(rows, {
-    compactionBatchLimit: options.compactionBatchLimit,
-    breathe,
-  });
-  const lessor = new Lessor({
-    rows,
-    minTtlSeconds: options.leaseTtlMinSeconds,
-    tickMs: options.tickMs,
-    retryTicks: options.requestTimeoutTicks,
-  });
-  await loadLeases(rows, lessor);
-  store.forEachLeased((key, lease) => lessor.attach(lease, key));
-  return new StateMachine(
-    {
-      rows,
-      store,
-      lessor,
-      hub: new WatchHub(store, { breathe, onError: onFatal }),
-      alarms: await Alarms.open(rows),
-      members: await Members.open(rows, { learnersMax: options.learnersMax }),
-      appliedIndex: applied,
-      appliedTerm: storedNumber(rows, metaRows.term),
-      clusterVersion: storedText(rows, rowKey(buckets.cluster, 'clusterVersion')),
-    },
-    options.space,
-  );
-}
-
-async function loadLeases(rows: StagedRows, lessor: Lessor): Promise<void> {
-  const { to } = bucketRange(buckets.lease);
-  let { from } = bucketRange(buckets.lease);
-  for (;;) {
-    const page = await rows.scan({ from, to, limit: limits.scanPageRowsMax });
-    lessor.load(page);
-    const last = page.at(-1);
-    if (last === undefined || page.length < limits.scanPageRowsMax) return;
-    from = `${last.key}\x00` as RowKey;
-  }
-}
-
-export function appliedIndex(rows: StagedRows): Index {
-  return storedNumber(rows, metaRows.consistentIndex);
-}
-
-function storedNumber(rows: StagedRows, key: Parameters<StagedRows['get']>[0]): number {
-  const bytes = rows.get(key);
-  return bytes === null ? 0 : readU64BE(Buffer.from(bytes).toString('latin1'), 0);
-}
-
-function storedText(rows: StagedRows, key: Parameters<StagedRows['get']>[0]): string {
-  return Buffer.from(rows.get(key) ?? EMPTY_BYTES).toString('utf8');
-}
-
-/** etcd's JSON of the configuration; ids are above 2^53, so they are read as text. */
-function storedConfState(rows: StagedRows): ConfState {
-  const text = storedText(rows, metaRows.confState);
-  assert(text !== '', 'a database that has applied entries knows its configuration');
-  const ids = (name: string): MemberId[] => {
-    const list = new RegExp(`"${name}":\\[([0-9,]*)\\]`).exec(text)?.[1] ?? '';
-    return list === '' ? [] : list.split(',').map((id) => BigInt(id) as MemberId);
-  };
-  return {
-    voters: ids('voters'),
-    learners: ids('learners'),
-    votersOutgoing: ids('voters_outgoing'),
-    learnersNext: ids('learners_next'),
-    autoLeave: text.includes('"auto_leave":true'),
-  };
 }

@@ -103,6 +103,12 @@ function parseMember(text: string, id: MemberId): MemberContext {
   };
 }
 
+/** A member from its JSON. */
+export function memberOf(text: string, id: MemberId): Member {
+  const { isPromote: _, ...member } = parseMember(text, id);
+  return member;
+}
+
 /** For a table that is only a draft. */
 const UNWRITTEN: Pick<Rows, 'put' | 'delete'> = { put() {}, delete() {} };
 
@@ -132,8 +138,7 @@ export class Members {
       limit: limits.membersMax,
     })) {
       const id = BigInt(`0x${keyInBucket(row.key)}`) as MemberId;
-      const { isPromote: _, ...member } = parseMember(Buffer.from(row.value).toString('utf8'), id);
-      members.#members.set(id, member);
+      members.#members.set(id, memberOf(Buffer.from(row.value).toString('utf8'), id));
     }
     for (const row of await rows.scan({
       ...bucketRange(buckets.membersRemoved),
@@ -142,6 +147,17 @@ export class Members {
       members.#removed.add(BigInt(`0x${keyInBucket(row.key)}`) as MemberId);
     }
     return members;
+  }
+
+  /** Says this from now on, and nothing else. */
+  replace(members: readonly Member[], removed: ReadonlySet<MemberId>): void {
+    for (const id of this.#members.keys()) this.#rows.delete(rowKey(buckets.members, hexId(id)));
+    for (const id of this.#removed) this.#rows.delete(rowKey(buckets.membersRemoved, hexId(id)));
+    const stays = [...removed];
+    this.#members.clear();
+    this.#removed.clear();
+    for (const member of members) this.#store(member);
+    for (const id of stays) this.#forget(id);
   }
 
   /** Takes over what another table says. */
@@ -214,9 +230,8 @@ export class Members {
     if (id === null) return;
     if (change.type === 'remove-node') {
       this.#members.delete(id);
-      this.#removed.add(id);
       this.#rows.delete(rowKey(buckets.members, hexId(id)));
-      this.#rows.put(rowKey(buckets.membersRemoved, hexId(id)), Buffer.from('removed'));
+      this.#forget(id);
       return;
     }
     const context = parseMember(Buffer.from(change.context).toString('utf8'), id);
@@ -240,6 +255,11 @@ export class Members {
   #store(member: Member): void {
     this.#members.set(member.id, member);
     this.#rows.put(rowKey(buckets.members, hexId(member.id)), Buffer.from(memberJson(member)));
+  }
+
+  #forget(id: MemberId): void {
+    this.#removed.add(id);
+    this.#rows.put(rowKey(buckets.membersRemoved, hexId(id)), Buffer.from('removed'));
   }
 
   #urlInUse(urls: readonly string[], except: MemberId | null): boolean {

@@ -5,7 +5,7 @@
  */
 
 import { hexId, type MemberId } from '../types.ts';
-import { compareIds, goJson, type Member } from './members.ts';
+import { compareIds, goJson, type Member, memberOf } from './members.ts';
 
 export interface Membership {
   readonly members: readonly Member[];
@@ -30,6 +30,34 @@ export function membershipStoreJson({ members, removed, clusterVersion }: Member
     ['1', dir('/1', [])],
   ]);
   return Buffer.from(JSON.stringify({ Root: root, CurrentIndex: 1, CurrentVersion: 2 }));
+}
+
+/** Reads what etcd, or `membershipStoreJson`, has made. Throws when it is something else. */
+export function parseMembershipStore(json: Uint8Array): Omit<Membership, 'clusterVersion'> {
+  const { Root } = JSON.parse(Buffer.from(json).toString('utf8')) as { Root?: StoredNode };
+  const cluster = childrenOf(childrenOf(Root).get('0'));
+  const members: Member[] = [];
+  for (const [name, node] of childrenOf(cluster.get('members'))) {
+    const parts = childrenOf(node);
+    const say = (part: string): object => JSON.parse(parts.get(part)?.Value ?? '{}');
+    const both = { ...say('raftAttributes'), ...say('attributes') };
+    members.push(memberOf(JSON.stringify(both), idOf(name)));
+  }
+  const removed = [...childrenOf(cluster.get('removed_members')).keys()].map(idOf);
+  return { members, removed: new Set(removed) };
+}
+
+interface StoredNode {
+  readonly Value?: string;
+  readonly Children?: Readonly<Record<string, StoredNode>> | null;
+}
+
+function childrenOf(node: StoredNode | undefined): ReadonlyMap<string, StoredNode> {
+  return new Map(Object.entries(node?.Children ?? {}));
+}
+
+function idOf(name: string): MemberId {
+  return BigInt(`0x${name}`) as MemberId;
 }
 
 function memberNode(member: Member): [string, Node] {

@@ -4,13 +4,12 @@ import { AlarmAction, AlarmType } from '../codec/gen/etcdserverpb.ts';
 import { encodeConfChange } from '../codec/raftpb.ts';
 import { errors } from '../errors.ts';
 import { limits } from '../limits.ts';
-import { RowTable } from '../platform/rows.ts';
 import type { PeerEvents, Peers } from '../ports.ts';
 import type { Message } from '../raft/messages.ts';
 import { EMPTY_BYTES, type Key, keyFromText, type LeaseId, type MemberId } from '../types.ts';
-import { appliedIndex } from './bootstrap.ts';
 import { BootstrapError } from './founding.ts';
 import { memberJson } from './members.ts';
+import { storedPosition } from './position.ts';
 
 const LEASE = 0x77n as LeaseId;
 const OTHER = 2n as MemberId;
@@ -252,7 +251,7 @@ describe('the end', () => {
     await expect(lone.put('c')).rejects.toBe(errors.stopped);
     await expect(lone.replica.readBarrier()).rejects.toBe(errors.stopped);
     await expect(lone.replica.whenApplied(1000)).rejects.toBe(errors.stopped);
-    expect(appliedIndex(await RowTable.open(lone.engine))).toBe(applied);
+    expect(storedPosition((key) => lone.engine.get(key)).index).toBe(applied);
     expect(lone.clock.timerCount).toBe(0);
     expect(lone.fatal).toEqual([]);
   });

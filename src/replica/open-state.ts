@@ -1,0 +1,72 @@
+/** From rows to a state machine: at a start, and when another member's state was received. */
+
+import { bucketRange, buckets, metaRows, rowKey } from '../buckets.ts';
+import { Lessor } from '../lease/lessor.ts';
+import { limits } from '../limits.ts';
+import { KvStore } from '../mvcc/store.ts';
+import { WatchHub } from '../mvcc/watch-hub.ts';
+import type { StagedRows } from '../ports.ts';
+import type { RowKey } from '../types.ts';
+import { Alarms } from './alarms.ts';
+import { Members } from './members.ts';
+import { storedNumber, storedText } from './position.ts';
+import { StateMachine } from './state-machine.ts';
+
+export interface StateOptions {
+  readonly tickMs: number;
+  readonly requestTimeoutTicks: number;
+  readonly learnersMax: number;
+  readonly leaseTtlMinSeconds: number;
+  readonly compactionBatchLimit: number;
+  /** Lets other work run between slices of long work. */
+  readonly breathe: () => Promise<void>;
+  readonly onFatal: (error: unknown) => void;
+  /** Whether so many more bytes fit below the quota. */
+  readonly space: (cost: number) => boolean;
+}
+
+export async function openStateMachine(
+  rows: StagedRows,
+  options: StateOptions,
+): Promise<StateMachine> {
+  const { breathe, onFatal } = options;
+  const store = await KvStore.open(rows, {
+    compactionBatchLimit: options.compactionBatchLimit,
+    breathe,
+  });
+  const lessor = new Lessor({
+    rows,
+    minTtlSeconds: options.leaseTtlMinSeconds,
+    tickMs: options.tickMs,
+    retryTicks: options.requestTimeoutTicks,
+  });
+  await loadLeases(rows, lessor);
+  if (lessor.size > 0) store.forEachLeased((key, lease) => lessor.attach(lease, key));
+  const get = rows.get.bind(rows);
+  return new StateMachine(
+    {
+      rows,
+      store,
+      lessor,
+      hub: new WatchHub(store, { breathe, onError: onFatal }),
+      alarms: await Alarms.open(rows),
+      members: await Members.open(rows, { learnersMax: options.learnersMax }),
+      appliedIndex: storedNumber(get, metaRows.consistentIndex),
+      appliedTerm: storedNumber(get, metaRows.term),
+      clusterVersion: storedText(get, rowKey(buckets.cluster, 'clusterVersion')),
+    },
+    options.space,
+  );
+}
+
+async function loadLeases(rows: StagedRows, lessor: Lessor): Promise<void> {
+  const { to } = bucketRange(buckets.lease);
+  let { from } = bucketRange(buckets.lease);
+  for (;;) {
+    const page = await rows.scan({ from, to, limit: limits.scanPageRowsMax });
+    lessor.load(page);
+    const last = page.at(-1);
+    if (last === undefined || page.length < limits.scanPageRowsMax) return;
+    from = `${last.key}\x00` as RowKey;
+  }
+}
