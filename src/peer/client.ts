@@ -23,7 +23,7 @@ import {
 } from '../types.ts';
 import { Dialer, type DialOptions } from './dial.ts';
 import { type Answer, exchange } from './exchange.ts';
-import { CLUSTER_ID_MISMATCH, headerOf, parseClusterId } from './headers.ts';
+import { CLUSTER_ID_MISMATCH, headerOf, JOINT_CHANGES_HEADER, parseClusterId } from './headers.ts';
 import { parseMembers } from './member-list.ts';
 import type { LeaseTimes } from './peer-api.ts';
 
@@ -36,6 +36,8 @@ export interface PeerVersions {
   readonly server: string;
   /** `not_decided` until it is. */
   readonly cluster: string;
+  /** The member knows joint membership changes. */
+  readonly jointChanges: boolean;
 }
 
 export interface PeerHash {
@@ -75,12 +77,13 @@ export class PeerClient {
   }
 
   async version(url: string, timeoutMs: number): Promise<PeerVersions> {
-    const { body } = await this.#askOk(url, '/version', { timeoutMs });
+    const { headers, body } = await this.#askOk(url, '/version', { timeoutMs });
     const { etcdserver, etcdcluster } = fieldsOf(body);
     if (typeof etcdserver !== 'string' || typeof etcdcluster !== 'string') {
       throw new Error('the answer has no versions');
     }
-    return { server: etcdserver, cluster: etcdcluster };
+    const jointChanges = headerOf(headers, JOINT_CHANGES_HEADER.toLowerCase()) === 'true';
+    return { server: etcdserver, cluster: etcdcluster, jointChanges };
   }
 
   /** etcd: members before 3.5 do not know the question, and are taken as not having answered. */

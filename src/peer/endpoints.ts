@@ -17,7 +17,7 @@ import { type ClusterId, hexId, type MemberId } from '../types.ts';
 import { allowMethod, answer, answerError, answerLast, JSON_TYPE, notFound } from './answers.ts';
 import type { PeerLog } from './context.ts';
 import { reasonOf } from './exchange.ts';
-import { CLUSTER_ID_MISMATCH, headerOf } from './headers.ts';
+import { CLUSTER_ID_MISMATCH, headerOf, JOINT_CHANGES_HEADER } from './headers.ts';
 import { IncomingBody, type Ticks, TooLongError } from './incoming-body.ts';
 import type { PeerApi } from './peer-api.ts';
 
@@ -65,6 +65,7 @@ function serveMembers({ api }: ApiDeps, _request: IncomingMessage, response: Ser
 
 function serveVersion({ api }: ApiDeps, _request: IncomingMessage, response: ServerResponse): void {
   if (!allowMethod(response, 'GET')) return;
+  response.setHeader(JOINT_CHANGES_HEADER, 'true');
   answer(response, { status: 200, type: JSON_TYPE, body: api.version() });
 }
 

@@ -28,6 +28,9 @@ export const INCOMPATIBLE_VERSION = 'incompatible version';
 export const CLUSTER_ID_MISMATCH = 'cluster ID mismatch';
 export const MEMBER_REMOVED = 'the member has been permanently removed from the cluster';
 
+/** Said with the versions by members that know joint membership changes; only ours do. */
+export const JOINT_CHANGES_HEADER = 'X-Etcd-Joint-Changes';
+
 /** A single header; repeated ones are not what etcd sends. */
 export function headerOf(headers: IncomingHttpHeaders, name: string): string {
   const value = headers[name];

@@ -2,9 +2,10 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { putRequest } from '../../test/support/lone-replica.ts';
 import { type Services, startServices } from '../../test/support/services.ts';
 import { errors } from '../errors.ts';
+import type { PeerApi } from '../peer/peer-api.ts';
 import type { Member } from '../replica/members.ts';
 import type { LeaseId, MemberId } from '../types.ts';
-import { createPeerApi, type PeerApi } from './peer-api.ts';
+import { createPeerApi } from './peer-api.ts';
 import { createPrimaryLeases } from './primary-leases.ts';
 
 const lease = 7n as LeaseId;

@@ -4,15 +4,14 @@
  * values or texts, refusals are errors of the catalogue.
  */
 
-import type { HashKVResponse } from '../codec/gen/etcdserverpb.ts';
 import { errors } from '../errors.ts';
+import type { PeerApi } from '../peer/peer-api.ts';
 import { type Member, memberJson } from '../replica/members.ts';
 import type { Replica } from '../replica/replica.ts';
-import type { ClusterId, LeaseId, MemberId, Revision } from '../types.ts';
 import type { ClusterService } from './cluster.ts';
 import { versionText } from './http.ts';
 import type { Maintenance } from './maintenance.ts';
-import type { LeaseTimes, PrimaryLeases } from './primary-leases.ts';
+import type { PrimaryLeases } from './primary-leases.ts';
 
 export interface PeerApiDeps {
   readonly replica: Pick<Replica, 'clusterId' | 'readBarrier'> & {
@@ -24,27 +23,6 @@ export interface PeerApiDeps {
   readonly cluster: Pick<ClusterService, 'memberPromote'>;
   readonly primary: PrimaryLeases;
   readonly maintenance: Pick<Maintenance, 'hashKv'>;
-}
-
-export interface PeerApi {
-  readonly clusterId: ClusterId;
-  /** etcd's JSON list of all members, with the newline that Go ends it with. */
-  members(): string;
-  /** The text of `/version`. */
-  version(): string;
-  /**
-   * The list of members afterwards. Rejects with `memberNotFound`, `memberNotLearner`,
-   * `learnerNotReady`, or anything else that a promotion may end with.
-   */
-  promote(id: MemberId, token: string | null): Promise<string>;
-  /** The granted TTL. Rejects with `leaseNotFound`, `notPrimaryLessor`, `timeoutWaitAppliedIndex`. */
-  leaseKeepAlive(id: LeaseId): Promise<number>;
-  /** Rejects with `leaseNotFound`, `notPrimaryLessor`, `timeoutWaitAppliedIndex`. */
-  leaseTimeToLive(id: LeaseId, keys: boolean): Promise<LeaseTimes>;
-  /** Rejects with `compacted` or `futureRev`. */
-  hashKv(revision: Revision): Promise<HashKVResponse>;
-  /** Rejects as a linearizable read does. */
-  downgradeEnabled(): Promise<boolean>;
 }
 
 export function createPeerApi({ replica, cluster, primary, maintenance }: PeerApiDeps): PeerApi {
