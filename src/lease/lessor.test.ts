@@ -395,3 +395,31 @@ describe('many leases', () => {
     expect(lessor.size).toBe(0);
   });
 });
+
+describe('taking over the leases of another lessor', () => {
+  it('is like a start with its rows: no lease has an end before promotion', () => {
+    const { lessor: other } = newLessor();
+    other.grant(2n as LeaseId, 60);
+    other.attach(2n as LeaseId, keyFromText('b'));
+    const { lessor, rows } = newLessor();
+    lessor.grant(1n as LeaseId, 60);
+    lessor.attach(1n as LeaseId, keyFromText('a'));
+    lessor.promote(5, 0);
+    lessor.demote();
+    lessor.adopt(other);
+    expect(lessor.leases()).toEqual([2n]);
+    expect(lessor.leaseOf(keyFromText('a'))).toBe(0n);
+    expect(lessor.leaseOf(keyFromText('b'))).toBe(2n);
+    expect(lessor.expired(100_000, 10)).toEqual([]);
+    lessor.promote(100_000, 0);
+    expect(lessor.expired(100_000 + 601, 10)).toEqual([2n]);
+    // Rows are still this one's.
+    lessor.grant(3n as LeaseId, 60);
+    expect(rows.all()).toHaveLength(2);
+  });
+
+  it('does not happen to a primary, whose clients count on their time', () => {
+    const lessor = newPrimary();
+    expect(() => lessor.adopt(newLessor().lessor)).toThrow('where no time is kept');
+  });
+});
