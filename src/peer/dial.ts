@@ -46,9 +46,7 @@ export class Dialer {
 
 function addressOf(text: string): RequestOptions {
   const url = new URL(text);
-  if (url.protocol === 'unix:') {
-    return { socketPath: url.host + url.pathname, headers: { host: url.host } };
-  }
+  if (url.protocol === 'unix:') return { socketPath: url.host + url.pathname };
   if (url.protocol !== 'http:') throw new Error(`unsupported scheme in ${text}`);
   return { hostname: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 80 : url.port };
 }

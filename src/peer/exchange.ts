@@ -45,20 +45,24 @@ function attempt(ports: ExchangePorts, options: ExchangeOptions, isLast: boolean
     const request = ports.dialer.open({ ...options, headers: { ...headers, ...length } });
     const stopClock = ports.clock.every(timeoutMs, () => fail(new Error(TIMEOUT)));
     const abort = (): void => fail(new Error(ABORTED));
-    const settle = (): void => {
+    let isSettled = false;
+    /** False the second time: ending a request makes it report an error of its own. */
+    const settle = (): boolean => {
+      if (isSettled) return false;
+      isSettled = true;
       stopClock();
       signal?.removeEventListener('abort', abort);
+      return true;
     };
     const fail = (error: Error): void => {
-      settle();
+      if (!settle()) return;
       reject(error);
       request.destroy();
     };
     signal?.addEventListener('abort', abort);
     request.on('error', (error: NodeJS.ErrnoException) => {
       if (!request.reusedSocket || isLast || error.code !== 'ECONNRESET') return fail(error);
-      settle();
-      attempt(ports, options, true).then(resolve, reject);
+      if (settle()) attempt(ports, options, true).then(resolve, reject);
     });
     request.on('response', (response) => {
       const pieces: Buffer[] = [];
@@ -70,7 +74,7 @@ function attempt(ports: ExchangePorts, options: ExchangeOptions, isLast: boolean
         else pieces.push(piece);
       });
       response.on('end', () => {
-        settle();
+        if (!settle()) return;
         const { statusCode = 0, headers: answered } = response;
         resolve({ status: statusCode, headers: answered, body: Buffer.concat(pieces) });
       });
