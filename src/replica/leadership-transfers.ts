@@ -11,16 +11,11 @@ interface Waiter {
 }
 
 export class LeadershipTransfers {
-  readonly #timeoutTicks: number;
   #waiters: Waiter[] = [];
 
-  constructor(timeoutTicks: number) {
-    this.#timeoutTicks = timeoutTicks;
-  }
-
-  wait(to: MemberId): Promise<void> {
+  wait(to: MemberId, ticks: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ to, resolve, reject, ticksLeft: this.#timeoutTicks });
+      this.#waiters.push({ to, resolve, reject, ticksLeft: ticks });
     });
   }
 

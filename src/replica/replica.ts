@@ -124,7 +124,7 @@ export class Replica {
     this.#firstElection = options.electionTickAdvance
       ? new FirstElection(options.electionTicks)
       : null;
-    this.#transfers = new LeadershipTransfers(timeoutTicks);
+    this.#transfers = new LeadershipTransfers();
     this.#stateTransfers = this.#newStateTransfers();
   }
 
@@ -240,14 +240,14 @@ export class Replica {
 
   /**
    * Gives the leadership of this member to another one. Resolves when that one leads; rejects with
-   * `timeoutLeaderTransfer`, or `stopped`.
+   * `timeoutLeaderTransfer` after `ticks`, or `stopped`.
    */
-  transferLeadership(to: MemberId): Promise<void> {
+  transferLeadership(to: MemberId, ticks = this.#options.requestTimeoutTicks): Promise<void> {
     if (this.#state !== 'running') return Promise.reject(errors.stopped);
     if (this.lead === to) return Promise.resolve();
     this.#raft.transferLeadership(to);
     this.#schedule();
-    return this.#transfers.wait(to);
+    return this.#transfers.wait(to, ticks);
   }
 
   /** Resolves when everything acknowledged before the call, anywhere, is visible here. */

@@ -164,7 +164,7 @@ describe('the leader', () => {
     await tick(versions, 100);
     await tick(versions, 800);
     expect(proposed).toEqual([]);
-    await tick(versions, 100);
+    await tick(versions, 200);
     expect(proposed).toEqual([set('3.0.0')]);
     replica.stateMachine.clusterVersion = '3.0.0';
     says(3, '3.7.1');

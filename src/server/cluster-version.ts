@@ -45,6 +45,8 @@ export type RequestForm = 'v2' | 'v3';
 
 /** etcd: how often the leader asks the members. */
 const MONITOR_MS = 4000;
+/** After how long it asks again when it could not decide. */
+const RETRY_MS = 200;
 /** How long a member that might be of 3.4 is waited for. */
 const PATIENCE_MS = 1000;
 const OWN = must(parseVersion(SERVER_VERSION), 'the own version is one');
@@ -139,8 +141,7 @@ export class ClusterVersion {
     if (version === null || !replica.isLeader) return;
     const form = this.#formNow(census);
     if (form === null) {
-      // Asked again with the next tick.
-      this.#askedTerm = -1;
+      this.#askedMs -= MONITOR_MS - RETRY_MS;
       return;
     }
     const ver = clusterVersionText(version);

@@ -19,6 +19,7 @@ function transfer(): LeaderTransfer {
     replica: cluster,
     clock: { monotonic: () => nowMs },
     log: recorded.log,
+    electionTicks: 10,
   });
 }
 

@@ -20,6 +20,8 @@ export interface LeaderTransferDeps {
   };
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
+  /** How long a member that stops waits for its successor: as long as without it they would wait. */
+  readonly electionTicks: number;
 }
 
 export interface LeaderTransfer {
@@ -36,11 +38,16 @@ export interface LeaderTransfer {
   handOver(): Promise<void>;
 }
 
-export function createLeaderTransfer({ replica, clock, log }: LeaderTransferDeps): LeaderTransfer {
+export function createLeaderTransfer({
+  replica,
+  clock,
+  log,
+  electionTicks,
+}: LeaderTransferDeps): LeaderTransfer {
   const { members } = replica.stateMachine;
   const self = hexId(replica.memberId);
 
-  async function transfer(to: MemberId): Promise<void> {
+  async function transfer(to: MemberId, ticks?: number): Promise<void> {
     const target = members.get(to);
     if (target === null || target.isLearner) throw errors.badLeaderTransferee;
     const started = clock.monotonic();
@@ -49,7 +56,7 @@ export function createLeaderTransfer({ replica, clock, log }: LeaderTransferDeps
       'current-leader-member-id': self,
       'transferee-member-id': hexId(to),
     });
-    await replica.transferLeadership(to);
+    await replica.transferLeadership(to, ticks);
     log.info('leadership transfer finished', {
       'local-member-id': self,
       'old-leader-member-id': self,
@@ -87,7 +94,7 @@ export function createLeaderTransfer({ replica, clock, log }: LeaderTransferDeps
       if (voters.length <= 1) return skip(' for single voting member cluster');
       const to = longestConnected(voters.filter(({ id }) => id !== replica.memberId));
       if (to === null) throw errors.unhealthy;
-      await transfer(to);
+      await transfer(to, electionTicks);
     },
   };
 }

@@ -11,8 +11,9 @@ import { EtcdError, errors } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Registry } from '../metrics/prom-registry.ts';
 import { pause } from '../pause.ts';
-import { createPeerServer, Transport } from '../peer/hedge.ts';
-import { PeerClient } from '../peer/hedge-client.ts';
+import { PeerClient } from '../peer/client.ts';
+import { createPeerServer } from '../peer/server.ts';
+import { Transport } from '../peer/transport.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemDisk } from '../platform/disk.ts';
 import { resolveHost } from '../platform/resolve.ts';
@@ -112,7 +113,7 @@ async function startBehind(
     peerClient,
   );
   const { replica } = storage;
-  const { services, methods, leaderTransfer, tick } = createServices({
+  const { services, methods, peerApi, leaderTransfer, tick } = createServices({
     config,
     derived,
     log,
@@ -131,7 +132,7 @@ async function startBehind(
     monotonic: () => systemClock.monotonic(),
     log,
   });
-  frontend.servePeers(createPeerServer(transport));
+  frontend.servePeers(createPeerServer(transport, peerApi));
   replica.start();
   const stopTicking = systemClock.every(config.heartbeatInterval, () => {
     const now = systemClock.monotonic();
@@ -146,6 +147,7 @@ async function startBehind(
     stopTicking();
     // Who still waits for an answer is told that the server stops, before the connections end.
     await storage.close();
+    peerClient.close();
     await frontend.close();
     observation.close();
   });
@@ -178,6 +180,9 @@ async function startBehind(
   };
 }
 
+/** etcd: beside an election timeout, how long a connection to another member may take. */
+const DIAL_BASE_MS = 1000;
+
 async function openMemberStorage(
   { config, log, memory, links, onFatal, onRemoved }: MemberOptions,
   observation: Observation,
@@ -204,7 +209,11 @@ async function openMemberStorage(
         memberId,
         clusterId,
         peerUrls: config.initialAdvertisePeerUrls,
+        dialTimeoutMs: DIAL_BASE_MS + config.electionTimeout,
         clock: systemClock,
+        log,
+        observer: observation.peersOf(memberId),
+        onFatal,
       });
       transports.push(transport);
       return links === null ? transport : new SeverablePeers(transport, links);
@@ -258,22 +267,19 @@ async function publish(
   clientUrls: readonly string[],
 ): Promise<void> {
   const attributes = { name: config.name, clientUrls };
-  const tickMs = config.heartbeatInterval;
-  await persistently(replica, tickMs, () => clusterVersion.publish(attributes));
+  await persistently(replica, () => clusterVersion.publish(attributes));
   const isAlone = replica.stateMachine.members.list().length === 1;
   if (!isAlone || replica.stateMachine.clusterVersion !== '') return;
-  await persistently(replica, tickMs, async () => {
+  await persistently(replica, async () => {
     await clusterVersion.decide();
     return true;
   });
 }
 
+const PUBLISH_RETRY_MS = 100;
+
 /** Until an attempt says that it has succeeded. Rejects when the member is stopped. */
-async function persistently(
-  { stopping }: Replica,
-  tickMs: number,
-  attempt: () => Promise<boolean>,
-): Promise<void> {
+async function persistently({ stopping }: Replica, attempt: () => Promise<boolean>): Promise<void> {
   for (;;) {
     try {
       if (await attempt()) return;
@@ -282,7 +288,7 @@ async function persistently(
     }
     if (stopping.aborted) throw errors.stopped;
     // A refusal comes at once: without a pause nothing else would get its turn.
-    await pause(systemClock, tickMs, stopping);
+    await pause(systemClock, PUBLISH_RETRY_MS, stopping);
   }
 }
 

@@ -91,7 +91,12 @@ export function createServices(options: ServiceOptions): Served {
     raftTerm: replica.term,
   });
   const space = new Space(replica, size, derived.quotaBytes);
-  const leaderTransfer = createLeaderTransfer({ replica, clock: systemClock, log });
+  const leaderTransfer = createLeaderTransfer({
+    replica,
+    clock: systemClock,
+    log,
+    electionTicks: derived.electionTicks,
+  });
   const kv = createKv({
     replica,
     space,

@@ -12,10 +12,10 @@ import type { Engine, PeerAddress, Peers } from '../ports.ts';
 import { type Bootstrapped, bootstrap, type Start } from '../replica/bootstrap.ts';
 import { Replica } from '../replica/replica.ts';
 import { RequestIds } from '../replica/request-ids.ts';
+import { openStates } from '../replica/states.ts';
 import type { DataFolder } from './data-folder.ts';
 import type { Observation } from './observation.ts';
 import { DatabaseSize, fits } from './space.ts';
-import { createStates } from './states.ts';
 
 export interface StorageOptions {
   readonly config: Settings;
@@ -66,13 +66,15 @@ async function openReplica(options: StorageOptions): Promise<Storage> {
     requestTimeoutTicks: Math.ceil(derived.requestTimeoutMs / config.heartbeatInterval),
   };
   const stateOptions = {
+    ...timing,
     learnersMax: config.maxLearners,
     leaseTtlMinSeconds: leaseTtlMinSeconds(derived.electionTicks, config.heartbeatInterval),
     compactionBatchLimit: derived.compactionBatchLimit,
     breathe,
+    onFatal,
+    space: (cost: number) => fits(size, derived.quotaBytes, cost),
   };
   const started = await bootstrap({
-    ...timing,
     ...stateOptions,
     disk: folder.disk,
     rows,
@@ -84,11 +86,17 @@ async function openReplica(options: StorageOptions): Promise<Storage> {
     start: folder.hasLog ? null : await options.start(),
     preVote: config.preVote,
     forceNewCluster: config.forceNewCluster,
-    onFatal,
-    space: (cost) => fits(size, derived.quotaBytes, cost),
   });
   observation.bootstrapped(started);
   const peers = options.connect(started);
+  const states = await openStates({
+    ...stateOptions,
+    disk: folder.disk,
+    dir: folder.snapDir,
+    engine,
+    rows,
+    stateMachine: started.stateMachine,
+  });
   const replica = new Replica({
     ...timing,
     memberId: started.memberId,
@@ -104,7 +112,7 @@ async function openReplica(options: StorageOptions): Promise<Storage> {
     rows,
     stateMachine: started.stateMachine,
     requestIds: new RequestIds(started.memberId, systemClock.now()),
-    cluster: { peers, remotes: started.remotes, states: createStates() },
+    cluster: { peers, remotes: started.remotes, states },
     confState: started.confState,
     snapshotIndex: started.snapshotIndex,
     observer: observation.replica,
