@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { httpRequest } from './http-client.ts';
 
 // Nothing listens on the advertised peer address: a lone member never dials itself.
-const ADVERTISED_PEER_URL = 'http://127.0.0.1:23801';
+export const ADVERTISED_PEER_URL = 'http://127.0.0.1:23801';
 /** Who the member is; the tools that restore a snapshot take the same. */
 export const MEMBER_FLAGS: readonly string[] = [
   '--name=twin',
