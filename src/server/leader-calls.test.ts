@@ -115,7 +115,7 @@ describe('a question to the leader', () => {
     expect(clock.timerCount).toBe(0);
   });
 
-  it('comes back here when this member is elected, and goes on when it is not leading yet', async () => {
+  it('comes back here when this member is elected, once it leads indeed', async () => {
     cluster.lead = null;
     const ended = await begun();
     await clock.advance(1000);

@@ -20,7 +20,7 @@ export interface LeaderTransferDeps {
   };
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
-  /** How long a member that stops waits for its successor: as long as without it they would wait. */
+  /** How long a member that stops waits for its successor: the others would wait no longer. */
   readonly electionTicks: number;
 }
 
