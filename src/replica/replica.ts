@@ -477,6 +477,7 @@ export class Replica {
     });
     peers.setMembers(remotes, new Set());
     this.#tellPeers();
+    if (this.stateMachine.members.isRemoved(this.memberId)) this.#removed();
   }
 
   #tellPeers(): void {

@@ -1,6 +1,6 @@
 /**
- * Embedding: a whole cluster inside one program, with members that can be stopped, restarted and cut
- * off from each other. The members are ordinary ones that reach each other over loopback.
+ * Embedding: a whole cluster inside one program, with members that can be stopped, restarted and
+ * cut off from each other. The members are ordinary ones that reach each other over loopback.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';

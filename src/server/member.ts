@@ -4,33 +4,31 @@
  */
 
 import { availableParallelism } from 'node:os';
-import { must } from '../assert.ts';
 import type { Settings } from '../config/flags.ts';
 import { effective, startFields } from '../config/start.ts';
-import { EtcdError, errors } from '../errors.ts';
+import { EtcdError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Registry } from '../metrics/prom-registry.ts';
-import { pause } from '../pause.ts';
 import { PeerClient } from '../peer/client.ts';
 import { createPeerServer } from '../peer/server.ts';
-import { Transport } from '../peer/transport.ts';
+import type { Transport } from '../peer/transport.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemDisk } from '../platform/disk.ts';
-import { resolveHost } from '../platform/resolve.ts';
 import type { Replica } from '../replica/replica.ts';
 import { type ClusterId, hexId, type MemberId } from '../types.ts';
 import { Wal } from '../wal/wal.ts';
 import { ClusterVersion } from './cluster-version.ts';
-import { type MemoryFolder, openDataFolder } from './data-folder.ts';
+import type { MemoryFolder } from './data-folder.ts';
 import { debugVars } from './debug-vars.ts';
 import { FatalErrors } from './fatal.ts';
 import { type Frontend, openFrontend } from './frontend.ts';
-import { chooseStart } from './join.ts';
 import type { LeaderTransfer } from './leader-transfer.ts';
+import { openLinkedStorage } from './linked-storage.ts';
 import { Observation } from './observation.ts';
-import { createServices, type Services } from './services.ts';
-import { type Links, SeverablePeers } from './severable-peers.ts';
-import { openStorage, type Storage } from './storage.ts';
+import { publish } from './publish.ts';
+import { createServices, type Served, type Services } from './services.ts';
+import type { Links } from './severable-peers.ts';
+import type { Storage } from './storage.ts';
 
 export type { Services } from './services.ts';
 
@@ -97,23 +95,23 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   return opened.start(options.config);
 }
 
-async function startBehind(
-  frontend: Frontend,
-  fatal: FatalErrors,
-  options: MemberOptions,
-): Promise<Member> {
-  const { config, log } = options;
+interface Parts {
+  readonly storage: Storage;
+  readonly transport: Transport;
+  readonly peerClient: PeerClient;
+  readonly observation: Observation;
+  readonly served: Served;
+  readonly clusterVersion: ClusterVersion;
+}
+
+async function openParts(options: MemberOptions): Promise<Parts> {
+  const { config, log, onFatal } = options;
   const derived = effective(config);
-  const onFatal = fatal.report;
   const observation = new Observation(config, log);
   const peerClient = new PeerClient({ clock: systemClock });
-  const { transport, storage } = await openMemberStorage(
-    { ...options, onFatal },
-    observation,
-    peerClient,
-  );
-  const { replica } = storage;
-  const { services, methods, peerApi, leaderTransfer, tick } = createServices({
+  const { transport, storage } = await openLinkedStorage(options, observation, peerClient);
+  const { replica, size, remotes } = storage;
+  const served = createServices({
     config,
     derived,
     log,
@@ -123,27 +121,40 @@ async function startBehind(
     onFatal,
   });
   const { quotaBytes, requestTimeoutMs } = derived;
-  observation.observe({ replica, size: storage.size, watch: services.watch, quotaBytes });
+  observation.observe({ replica, size, watch: served.services.watch, quotaBytes });
   const clusterVersion = new ClusterVersion({
     replica,
     peers: peerClient,
-    remotes: storage.remotes,
+    remotes,
     requestTimeoutMs,
     monotonic: () => systemClock.monotonic(),
     log,
   });
-  frontend.servePeers(createPeerServer(transport, peerApi));
+  return { storage, transport, peerClient, observation, served, clusterVersion };
+}
+
+async function startBehind(
+  frontend: Frontend,
+  fatal: FatalErrors,
+  options: MemberOptions,
+): Promise<Member> {
+  const { config, log } = options;
+  const onFatal = fatal.report;
+  const parts = await openParts({ ...options, onFatal });
+  const { storage, transport, peerClient, observation, served, clusterVersion } = parts;
+  const { replica } = storage;
+  frontend.servePeers(createPeerServer(transport, served.peerApi));
   replica.start();
   const stopTicking = systemClock.every(config.heartbeatInterval, () => {
     const now = systemClock.monotonic();
-    tick(now);
+    served.tick(now);
     frontend.tick(now);
     clusterVersion.tick(now, onFatal);
   });
   const stop = once(async () => {
     fatal.closing();
     await frontend.drain();
-    await handOver(leaderTransfer, log);
+    await handOver(served.leaderTransfer, log);
     stopTicking();
     // Who still waits for an answer is told that the server stops, before the connections end.
     await storage.close();
@@ -159,7 +170,7 @@ async function startBehind(
   }
   logServing(options, frontend, replica);
   frontend.serve({
-    methods,
+    methods: served.methods,
     replica,
     observation,
     debugVars: () => debugVars(replica),
@@ -168,61 +179,19 @@ async function startBehind(
   });
   fatal.started();
   const { memberId, clusterId } = replica;
+  const { clientUrls, peerUrls } = frontend;
+  const { services } = served;
+  const metricsRegistry = () => observation.metricsRegistry();
   return {
     memberId,
     clusterId,
-    clientUrls: frontend.clientUrls,
-    peerUrls: frontend.peerUrls,
+    clientUrls,
+    peerUrls,
     replica,
     services,
-    metricsRegistry: () => observation.metricsRegistry(),
+    metricsRegistry,
     close: stop,
   };
-}
-
-/** etcd: beside an election timeout, how long a connection to another member may take. */
-const DIAL_BASE_MS = 1000;
-
-async function openMemberStorage(
-  { config, log, memory, links, onFatal, onRemoved }: MemberOptions,
-  observation: Observation,
-  peerClient: PeerClient,
-): Promise<{ readonly storage: Storage; readonly transport: Transport }> {
-  const derived = effective(config);
-  const folder = await openDataFolder(config.dataDir, derived, memory);
-  const transports: Transport[] = [];
-  const storage = await openStorage({
-    config,
-    derived,
-    folder,
-    start: () =>
-      chooseStart({
-        config,
-        requestTimeoutMs: derived.requestTimeoutMs,
-        peers: peerClient,
-        resolve: resolveHost,
-        clock: systemClock,
-        log,
-      }),
-    connect({ memberId, clusterId }) {
-      const transport = new Transport({
-        memberId,
-        clusterId,
-        peerUrls: config.initialAdvertisePeerUrls,
-        dialTimeoutMs: DIAL_BASE_MS + config.electionTimeout,
-        clock: systemClock,
-        log,
-        observer: observation.peersOf(memberId),
-        onFatal,
-      });
-      transports.push(transport);
-      return links === null ? transport : new SeverablePeers(transport, links);
-    },
-    observation,
-    onFatal,
-    onRemoved,
-  });
-  return { storage, transport: must(transports[0], 'the replica was connected') };
 }
 
 async function logStart({ config, log, memory }: MemberOptions): Promise<void> {
@@ -253,43 +222,6 @@ function logServing({ config, log }: MemberOptions, frontend: Frontend, replica:
     'cluster-id': hexId(replica.clusterId),
     'publish-timeout': `${effective(config).requestTimeoutMs / 1000}s`,
   });
-}
-
-/**
- * etcd: a member tells its name and client URLs, and tries until it is stopped: without a quorum an
- * attempt times out. A cluster of one decides its version at once, so that it is there for the
- * first client.
- */
-async function publish(
-  replica: Replica,
-  clusterVersion: ClusterVersion,
-  config: Settings,
-  clientUrls: readonly string[],
-): Promise<void> {
-  const attributes = { name: config.name, clientUrls };
-  await persistently(replica, () => clusterVersion.publish(attributes));
-  const isAlone = replica.stateMachine.members.list().length === 1;
-  if (!isAlone || replica.stateMachine.clusterVersion !== '') return;
-  await persistently(replica, async () => {
-    await clusterVersion.decide();
-    return true;
-  });
-}
-
-const PUBLISH_RETRY_MS = 100;
-
-/** Until an attempt says that it has succeeded. Rejects when the member is stopped. */
-async function persistently({ stopping }: Replica, attempt: () => Promise<boolean>): Promise<void> {
-  for (;;) {
-    try {
-      if (await attempt()) return;
-    } catch (error) {
-      if (!(error instanceof EtcdError) || error === errors.stopped) throw error;
-    }
-    if (stopping.aborted) throw errors.stopped;
-    // A refusal comes at once: without a pause nothing else would get its turn.
-    await pause(systemClock, PUBLISH_RETRY_MS, stopping);
-  }
 }
 
 /** So that the others need not wait for an election timeout. */

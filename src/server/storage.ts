@@ -60,15 +60,11 @@ async function openReplica(options: StorageOptions): Promise<Storage> {
   const { engine } = folder;
   const rows = await RowTable.open(engine);
   const size = new DatabaseSize(() => rows.liveBytes);
-  const timing = {
-    tickMs: config.heartbeatInterval,
-    electionTicks: derived.electionTicks,
-    requestTimeoutTicks: Math.ceil(derived.requestTimeoutMs / config.heartbeatInterval),
-  };
+  const timing = timingOf(config, derived);
   const stateOptions = {
     ...timing,
     learnersMax: config.maxLearners,
-    leaseTtlMinSeconds: leaseTtlMinSeconds(derived.electionTicks, config.heartbeatInterval),
+    leaseTtlMinSeconds: leaseTtlMinSeconds(timing),
     compactionBatchLimit: derived.compactionBatchLimit,
     breathe,
     onFatal,
@@ -133,7 +129,12 @@ async function openReplica(options: StorageOptions): Promise<Storage> {
   };
 }
 
+function timingOf(config: Settings, { electionTicks, requestTimeoutMs }: Effective) {
+  const tickMs = config.heartbeatInterval;
+  return { tickMs, electionTicks, requestTimeoutTicks: Math.ceil(requestTimeoutMs / tickMs) };
+}
+
 /** etcd: one and a half election timeouts, in whole seconds. */
-function leaseTtlMinSeconds(electionTicks: number, tickMs: number): number {
+function leaseTtlMinSeconds({ electionTicks, tickMs }: ReturnType<typeof timingOf>): number {
   return Math.ceil((Math.floor((3 * electionTicks) / 2) * tickMs) / 1000);
 }

@@ -1,0 +1,70 @@
+/** The storage of a member together with its way to the other members. */
+
+import { must } from '../assert.ts';
+import type { Settings } from '../config/flags.ts';
+import { effective } from '../config/start.ts';
+import type { Log } from '../log.ts';
+import type { PeerClient } from '../peer/client.ts';
+import { Transport } from '../peer/transport.ts';
+import { systemClock } from '../platform/clock.ts';
+import { resolveHost } from '../platform/resolve.ts';
+import { type MemoryFolder, openDataFolder } from './data-folder.ts';
+import { chooseStart } from './join.ts';
+import type { Observation } from './observation.ts';
+import { type Links, SeverablePeers } from './severable-peers.ts';
+import { openStorage, type Storage } from './storage.ts';
+
+export interface LinkedStorageOptions {
+  readonly config: Settings;
+  readonly log: Log;
+  /** `null`: in the data folder. */
+  readonly memory: MemoryFolder | null;
+  readonly links: Links | null;
+  readonly onFatal: (error: unknown) => void;
+  readonly onRemoved: () => void;
+}
+
+/** etcd: beside an election timeout, how long a connection to another member may take. */
+const DIAL_BASE_MS = 1000;
+
+export async function openLinkedStorage(
+  { config, log, memory, links, onFatal, onRemoved }: LinkedStorageOptions,
+  observation: Observation,
+  peerClient: PeerClient,
+): Promise<{ readonly storage: Storage; readonly transport: Transport }> {
+  const derived = effective(config);
+  const folder = await openDataFolder(config.dataDir, derived, memory);
+  const transports: Transport[] = [];
+  const storage = await openStorage({
+    config,
+    derived,
+    folder,
+    start: () =>
+      chooseStart({
+        config,
+        requestTimeoutMs: derived.requestTimeoutMs,
+        peers: peerClient,
+        resolve: resolveHost,
+        clock: systemClock,
+        log,
+      }),
+    connect({ memberId, clusterId }) {
+      const transport = new Transport({
+        memberId,
+        clusterId,
+        peerUrls: config.initialAdvertisePeerUrls,
+        dialTimeoutMs: DIAL_BASE_MS + config.electionTimeout,
+        clock: systemClock,
+        log,
+        observer: observation.peersOf(memberId),
+        onFatal,
+      });
+      transports.push(transport);
+      return links === null ? transport : new SeverablePeers(transport, links);
+    },
+    observation,
+    onFatal,
+    onRemoved,
+  });
+  return { storage, transport: must(transports[0], 'the replica was connected') };
+}
