@@ -49,6 +49,8 @@ const HEALTHY_MS = 5000;
 /** etcd: the part of the leader's log that a learner must hold to become a voter. */
 const READY_PART = 0.9;
 
+const BREAKS_QUORUM = 'reconfigure breaks active quorum';
+
 const TYPE_NAMES: Readonly<Record<ConfChange['type'], string>> = {
   'add-node': 'ConfChangeAddNode',
   'remove-node': 'ConfChangeRemoveNode',
@@ -115,7 +117,7 @@ export class MemberChanges {
     // The new one counts as down until it shows up.
     if (voters.length === 1 || this.#healthy(voters) >= quorum(voters.length + 1)) return;
     throw this.#refused('add', errors.unhealthy, {
-      why: 'local member has not been connected to majority peers, reconfigure breaks active quorum',
+      why: `local member has not been connected to majority peers, ${BREAKS_QUORUM}`,
       'requested-member-add': described(member),
     });
   }
@@ -136,7 +138,7 @@ export class MemberChanges {
     const active = this.#healthy(voters);
     if (active - 1 >= 1 + Math.floor((voters.length - 1) / 2)) return;
     throw this.#refused('remove', errors.unhealthy, {
-      why: 'local member has not been connected to all peers, reconfigure breaks active quorum',
+      why: `local member has not been connected to all peers, ${BREAKS_QUORUM}`,
       'requested-member-remove': hexId(id),
       'active-peers': active,
     });
@@ -186,7 +188,7 @@ export class MemberChanges {
     }
     if (this.#healthy(stay) + promoted >= quorum(total)) return;
     throw this.#refused('change', errors.unhealthy, {
-      why: 'local member has not been connected to majority peers, reconfigure breaks active quorum',
+      why: `local member has not been connected to majority peers, ${BREAKS_QUORUM}`,
     });
   }
 

@@ -48,7 +48,7 @@ export class Transcript {
     this.lines.set(title, this.#chapter);
   }
 
-  /** Runs etcdctl against these seats. `{m1}` stands for a member's id, `{new1}` for an added one. */
+  /** Runs etcdctl at these seats. `{m1}` stands for a member's id, `{new1}` for an added one. */
   async ctl(command: string, at: readonly Seat[]): Promise<string> {
     const args = command
       .split(' ')

@@ -12,7 +12,7 @@ import { MemoryRows } from './memory-rows.ts';
 export const memberId = (n: number): MemberId => BigInt(n) as MemberId;
 const CLUSTER_ID = 0xcafen as ClusterId;
 
-/** Members 1, 2, … with names `m1`, …; a change is judged by the real table and takes effect. */
+/** Members 1, 2, … named `m1`, …; a change is judged by the real table and takes effect. */
 export class FakeCluster {
   readonly memberId = memberId(1);
   readonly clusterId = CLUSTER_ID;
