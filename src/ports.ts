@@ -139,7 +139,7 @@ export interface StagedRows extends Rows {
   flush(extra: readonly RowWrite[]): Promise<void>;
   /**
    * A table over a replacement of the engine's rows. `adopt` makes this table show what that one
-   * does, in the step in which the replacement becomes the engine's rows; no flush may be under way.
+   * does, when the replacement becomes the engine's rows; no flush may be under way.
    */
   openReplacement(rows: DurableRows): Promise<{
     readonly rows: StagedRows;
