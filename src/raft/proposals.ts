@@ -24,11 +24,19 @@ export function propose(core: Core, type: EntryType, data: Uint8Array): boolean 
 function proposeAsLeader(core: Core, type: EntryType, data: Uint8Array): boolean {
   // A leader that was removed, or is handing over, must not promise anything any more.
   if (core.transferee !== null || ownProgress(core) === null) return false;
-  const limit = core.settings.uncommittedBytesMax;
-  if (core.uncommittedBytes > 0 && core.uncommittedBytes + data.length > limit) return false;
+  if (exceedsUncommitted(core, data.length)) return false;
   if (type === 'normal') appendOwn(core, type, data);
   else appendConfChange(core, type, data);
   return true;
+}
+
+/**
+ * The first one may be of any size, or it could never be made. Empty ones always find room, or a
+ * joint configuration could not be left while the log behind it is full.
+ */
+function exceedsUncommitted(core: Core, bytes: number): boolean {
+  if (bytes === 0 || core.uncommittedBytes === 0) return false;
+  return core.uncommittedBytes + bytes > core.settings.uncommittedBytesMax;
 }
 
 function appendConfChange(core: Core, type: EntryType, data: Uint8Array): void {

@@ -82,6 +82,8 @@ export function describeStatus(status: RaftStatus): readonly string[] {
     `${id} ${state} term ${term} lead ${lead ?? '-'} log ${first}..${last} ` +
       `commit ${commit} applied ${applied} durable ${durable}`,
   ];
+  if (status.transferee !== null) lines.push(`  hands over to ${status.transferee}`);
+  if (status.readsPending > 0) lines.push(`  reads waiting ${status.readsPending}`);
   for (const progress of status.progress) {
     let line = `  ${progress.id} ${progress.state} match ${progress.match} next ${progress.next}`;
     if (progress.learner) line += ' learner';

@@ -63,7 +63,7 @@ function encodeState(state: State): Uint8Array {
 
 export class Member {
   readonly id: MemberId;
-  readonly #settings: MemberSettings;
+  #settings: MemberSettings;
   readonly #random: Random;
   readonly disk: DiskImage;
   raft: Raft;
@@ -116,7 +116,8 @@ export class Member {
   }
 
   /** Loses what is not on disk. The write in flight may have reached it or not. */
-  restart(writeSurvives: boolean): void {
+  restart(writeSurvives: boolean, settings: MemberSettings = this.#settings): void {
+    this.#settings = settings;
     if (this.writing !== null && writeSurvives) this.#write(this.writing);
     this.writing = null;
     this.state = this.checkpoint;

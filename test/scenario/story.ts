@@ -22,7 +22,12 @@ export function parseStory(text: string): Story {
   const lines = text.replace(/\n+$/, '').split('\n');
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] ?? '';
-    if (line === '----') {
+    if (line === '' && commands.length > 0) {
+      // Commands without an output are a block that was never run: new stories start like that.
+      blocks.push({ preamble, commands, output: '' });
+      preamble = [];
+      commands = [];
+    } else if (line === '----') {
       const output: string[] = [];
       while (at + 1 < lines.length && lines[at + 1] !== '') output.push(lines[++at] ?? '');
       at++;
@@ -35,7 +40,6 @@ export function parseStory(text: string): Story {
       commands.push(line);
     }
   }
-  // Commands after the last output are a block that was never run: a new story starts like that.
   if (commands.length > 0) {
     blocks.push({ preamble, commands, output: '' });
     preamble = [];

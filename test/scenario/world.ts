@@ -15,7 +15,7 @@ import type {
 import type { Role } from '../../src/raft/raft.ts';
 import type { MemberId } from '../../src/types.ts';
 import { describeConfig, describeMessage, describeStatus } from './describe.ts';
-import { encodeConfChange, Member, NEW_GROUP } from './member.ts';
+import { encodeConfChange, Member, type MemberSettings, NEW_GROUP } from './member.ts';
 import { parseCommand } from './story.ts';
 
 type Options = ReadonlyMap<string, string>;
@@ -23,6 +23,10 @@ type Command = (world: World, args: readonly string[], options: Options) => void
 
 /** Rounds after which a group that is still busy is not going to become quiet. */
 const ROUNDS_MAX = 200;
+
+const EVERYTHING: Options = new Map();
+
+type Fate = 'arrives' | 'lost' | 'quietly';
 
 const commands: Readonly<Record<string, Command>> = {
   group: (world, _args, options) => world.found(options),
@@ -53,13 +57,16 @@ const commands: Readonly<Record<string, Command>> = {
     world.at(args).saveCheckpoint();
     world.at(args).compact(Number(args[1]));
   },
-  restart: (world, args) => world.restart(idOf(args[0])),
+  restart: (world, args, options) => world.restart(idOf(args[0]), options),
   ready: (world, args) => world.ready(world.at(args)),
   write: (world, args) => world.write(world.at(args)),
-  deliver: (world, args, options) => world.deliver(idOf(args[0]), options.get('type'), 'arrives'),
-  lose: (world, args, options) => world.deliver(idOf(args[0]), options.get('type'), 'lost'),
-  cut: (world, args) => world.cut.add(idOf(args[0])),
-  mend: (world, args) => world.cut.delete(idOf(args[0])),
+  deliver: (world, args, options) => world.deliver(idOf(args[0]), options, 'arrives'),
+  lose: (world, args, options) => world.deliver(idOf(args[0]), options, 'lost'),
+  hold: (world, args, options) => world.hold(idOf(args[0]), options),
+  repeat: (world, args, options) => world.repeat(idOf(args[0]), options),
+  release: (world, args) => world.release(idOf(args[0])),
+  cut: (world, args) => world.cut.add(cutOf(args)),
+  mend: (world, args) => world.cut.delete(cutOf(args)),
   stabilize: (world, args) => world.stabilize(args.map(idOf)),
   status: (world, args) => world.printAll(describeStatus(world.at(args).raft.status())),
   log: (world, args) => world.printLog(world.at(args)),
@@ -71,8 +78,11 @@ const commands: Readonly<Record<string, Command>> = {
 export class World {
   readonly #members = new Map<MemberId, Member>();
   readonly #checker = new InvariantChecker();
-  readonly cut = new Set<MemberId>();
+  /** Members without a network, as `3`, and pairs without a link, as `1-3`. */
+  readonly cut = new Set<string>();
   #network: Message[] = [];
+  /** On their way, but slow: delivered when they are released. */
+  #held: Message[] = [];
   #printed: string[] = [];
   #settings: Options = new Map();
 
@@ -120,7 +130,6 @@ export class World {
   }
 
   #add(id: MemberId, start: typeof NEW_GROUP): void {
-    const options = this.#settings;
     const member = new Member({
       id,
       start,
@@ -128,22 +137,16 @@ export class World {
       fold: (text, entry) => (entry.type === 'normal' ? text + textOf(entry) : text),
       // Low ids lose patience first.
       random: { below: (n) => (Number(id) - 1) % n, u64: () => 0n },
-      settings: {
-        electionTicks: 3,
-        heartbeatTicks: 1,
-        preVote: options.get('prevote') === 'on',
-        checkQuorum: options.get('checkquorum') === 'on',
-        appendBytesMax: Number(options.get('bytes') ?? 1_000_000),
-        appendsInflightMax: Number(options.get('inflight') ?? 256),
-        applyBytesMax: 1_000_000,
-      },
+      settings: settingsFrom(this.#settings),
     });
     this.#members.set(id, member);
     member.takeReady();
   }
 
-  restart(id: MemberId): void {
-    this.member(id).restart(false);
+  /** A crash. Options say with which settings the member comes back, if others than the group's. */
+  restart(id: MemberId, options: Options): void {
+    const settings = new Map([...this.#settings, ...options]);
+    this.member(id).restart(false, options.size > 0 ? settingsFrom(settings) : undefined);
     this.#checker.restarted(id);
     this.member(id).takeReady();
   }
@@ -160,20 +163,18 @@ export class World {
   /** `change 1 +4 -2 learner:5 transition=joint-explicit`, or `v1=on` for the older form. */
   change(args: readonly string[], options: Options): void {
     const changes = args.slice(1).map(parseChange);
-    const { raft } = this.at(args);
     const context = new Uint8Array(0);
-    let taken: boolean;
+    const transition = (options.get('transition') ?? 'auto') as ConfChangeTransition;
+    let type: 'conf-change' | 'conf-change-v2' = 'conf-change-v2';
+    let data: Uint8Array = context;
     if (options.get('v1') === 'on') {
       const [first] = changes;
-      const data = encodeConfChange({ id: 0n, context, ...must(first, 'a change') });
-      taken = raft.proposeMembership('conf-change', data);
-    } else {
-      const transition = (options.get('transition') ?? 'auto') as ConfChangeTransition;
-      taken = raft.proposeMembership(
-        'conf-change-v2',
-        encodeConfChange({ transition, changes, context }),
-      );
+      type = 'conf-change';
+      data = encodeConfChange({ id: 0n, context, ...must(first, 'a change') });
+    } else if (changes.length > 0) {
+      data = encodeConfChange({ transition, changes, context });
     }
+    const taken = this.at(args).raft.proposeMembership(type, data);
     if (!taken) this.print('dropped');
   }
 
@@ -203,21 +204,57 @@ export class World {
 
   #post(messages: readonly Message[]): void {
     for (const message of messages) {
-      const apart = this.cut.has(message.from) || this.cut.has(message.to);
+      const { from, to } = message;
+      const pair = cutOf([String(from), String(to)]);
+      const apart = [String(from), String(to), pair].some((name) => this.cut.has(name));
       const known = this.#members.has(message.to);
       this.print(`${describeMessage(message)}${apart || !known ? ' lost' : ''}`);
       if (!apart && known) this.#network.push(message);
     }
   }
 
-  deliver(to: MemberId, type: string | undefined, fate: 'arrives' | 'lost' | 'quietly'): void {
-    const due = this.#network.filter((m) => m.to === to && (type ?? m.type) === m.type);
-    this.#network = this.#network.filter((m) => !due.includes(m));
-    for (const message of due) {
+  deliver(to: MemberId, options: Options, fate: Fate): void {
+    this.#arrive(this.#take(to, options), fate);
+  }
+
+  #arrive(messages: readonly Message[], fate: Fate): void {
+    for (const message of messages) {
+      const { raft } = this.member(message.to);
       if (fate !== 'quietly') this.print(`${describeMessage(message)} ${fate}`);
-      if (fate !== 'lost') this.member(to).raft.step(message);
-      this.#checker.check([this.member(to).raft]);
+      if (fate !== 'lost') raft.step(message);
+      this.#checker.check([raft]);
     }
+  }
+
+  /** Takes what is on its way to a member out of the network; `from=1 type=app` choose. */
+  #take(to: MemberId, options: Options): readonly Message[] {
+    const from = options.get('from');
+    const type = options.get('type');
+    const due = this.#network.filter(
+      (m) => m.to === to && (type ?? m.type) === m.type && (from ?? String(m.from)) === `${m.from}`,
+    );
+    this.#network = this.#network.filter((m) => !due.includes(m));
+    return due;
+  }
+
+  hold(to: MemberId, options: Options): void {
+    for (const message of this.#take(to, options)) {
+      this.print(`${describeMessage(message)} held`);
+      this.#held.push(message);
+    }
+  }
+
+  /** What is on its way arrives, and a copy of it is held. */
+  repeat(to: MemberId, options: Options): void {
+    const due = this.#take(to, options);
+    this.#held.push(...due);
+    this.#arrive(due, 'arrives');
+  }
+
+  release(to: MemberId): void {
+    const due = this.#held.filter((message) => message.to === to);
+    this.#held = this.#held.filter((message) => message.to !== to);
+    this.#arrive(due, 'arrives');
   }
 
   /** Lets the members named, or all, work until nothing is left to do among them. */
@@ -231,7 +268,7 @@ export class World {
         this.write(member);
       }
       const due = this.#network.some((message) => ids.includes(message.to));
-      for (const id of ids) this.deliver(id, undefined, 'quietly');
+      for (const id of ids) this.deliver(id, EVERYTHING, 'quietly');
       if (!due && this.#printed.length === printed) return;
     }
     throw new Error('the group does not become quiet');
@@ -245,6 +282,27 @@ export class World {
       if (entry !== null) this.print(`  ${describeApplied(entry)}`);
     }
   }
+}
+
+function settingsFrom(options: Options): MemberSettings {
+  const number = (name: string, otherwise: number) => Number(options.get(name) ?? otherwise);
+  return {
+    electionTicks: 3,
+    heartbeatTicks: 1,
+    preVote: options.get('prevote') === 'on',
+    checkQuorum: options.get('checkquorum') === 'on',
+    appendBytesMax: number('bytes', 1_000_000),
+    appendsInflightMax: number('inflight', 256),
+    appendsInflightBytesMax: number('window', 1_000_000),
+    uncommittedBytesMax: number('uncommitted', 1_000_000),
+    readsPendingMax: number('reads', 1000),
+    applyBytesMax: number('apply', 1_000_000),
+  };
+}
+
+/** A member cut off from all, or two cut off from each other. */
+function cutOf(args: readonly string[]): string {
+  return [...args].sort().join('-');
 }
 
 function describeRole({ state, lead, term }: Role): string {
@@ -287,6 +345,7 @@ function idsOf(list: string | undefined): readonly MemberId[] {
 function parseChange(word: string): { readonly type: ConfChangeType; readonly nodeId: MemberId } {
   if (word.startsWith('+')) return { type: 'add-node', nodeId: idOf(word.slice(1)) };
   if (word.startsWith('-')) return { type: 'remove-node', nodeId: idOf(word.slice(1)) };
-  assert(word.startsWith('learner:'), 'a change is +id, -id or learner:id');
-  return { type: 'add-learner-node', nodeId: idOf(word.slice('learner:'.length)) };
+  const [kind = '', id] = word.split(':');
+  assert(kind === 'learner' || kind === 'update', 'a change is +id, -id, learner:id or update:id');
+  return { type: kind === 'learner' ? 'add-learner-node' : 'update-node', nodeId: idOf(id) };
 }
