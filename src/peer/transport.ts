@@ -186,13 +186,16 @@ export class Transport implements Peers {
   }
 
   #set(id: MemberId, urls: readonly string[]): void {
-    const { log, memberId } = this.context;
+    const { clock, log, memberId } = this.context;
     if (id === memberId) return;
     const known = this.#peers.get(id);
     if (known === undefined) {
       this.#remotes.get(id)?.close();
       this.#remotes.delete(id);
-      this.#peers.set(id, new Peer(this.context, id, urls));
+      const peer = new Peer(this.context, id, urls);
+      this.#peers.set(id, peer);
+      // Not to lose the time until the next tick.
+      if (this.#events !== null) peer.tick(clock.monotonic());
       log.info('added remote peer', this.#fields(id, urls));
     } else if (known.picker.urls.join() !== urls.join()) {
       known.update(urls);

@@ -112,14 +112,14 @@ export class TransportNode {
   }
 
   /** How often `other` has dialled this one for messages, over both streams. */
-  streamsTo(other: TransportNode): number {
+  streamsTo(other: { readonly id: MemberId }): number {
     const id = other.id.toString(16);
     return this.lines.filter(
       ({ msg, fields }) => msg === 'set message encoder' && fields['to'] === id,
     ).length;
   }
 
-  isActive(other: TransportNode): boolean {
+  isActive(other: { readonly id: MemberId }): boolean {
     return this.transport.activeSinceMs(other.id) !== null;
   }
 
