@@ -36,6 +36,8 @@ import { FirstElection } from './first-election.ts';
 import { Flusher } from './flusher.ts';
 import { LeadershipTransfers } from './leadership-transfers.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
+import { lostProposalError } from './lost-proposal.ts';
+import { NoSpaceAlarm } from './no-space-alarm.ts';
 import type { CommandOf, Outcomes, ProposalKind, Result } from './outcome.ts';
 import { type Offer, Proposals } from './proposals.ts';
 import { ReadBarriers } from './read-barriers.ts';
@@ -67,6 +69,7 @@ export class Replica {
   readonly #flusher: Flusher;
   readonly #leases: LeaseKeeper;
   readonly #compaction: CompactionRunner;
+  readonly #noSpace: NoSpaceAlarm;
   readonly #firstElection: FirstElection | null;
   readonly #transfers: LeadershipTransfers;
   readonly #stateTransfers: StateTransfers | null;
@@ -78,7 +81,6 @@ export class Replica {
   #ticks = 0;
   /** Set when this member was removed from the cluster. */
   #endTick: number | null = null;
-  #raisingNoSpace: Promise<void> | null = null;
   #lead: MemberId | null = null;
   #leadElectedTick = Number.NEGATIVE_INFINITY;
   readonly #stopping = new AbortController();
@@ -121,6 +123,9 @@ export class Replica {
       stopping: this.stopping,
       failed,
     });
+    const { memberId } = options;
+    const noSpace = { action: AlarmAction.ACTIVATE, memberId, alarm: AlarmType.NOSPACE };
+    this.#noSpace = new NoSpaceAlarm(() => this.propose('alarm', noSpace));
     this.#firstElection = options.electionTickAdvance
       ? new FirstElection(options.electionTicks)
       : null;
@@ -264,20 +269,9 @@ export class Replica {
     return this.#appliedWaiters.wait(index);
   }
 
-  /**
-   * Activates this member's NOSPACE alarm. etcd: the request that met the quota is answered after
-   * that, and in the same way whether the alarm could be raised or not.
-   */
+  /** Activates this member's NOSPACE alarm; resolves whether that was possible or not. */
   raiseNoSpace(): Promise<void> {
-    const done = (): void => {
-      this.#raisingNoSpace = null;
-    };
-    this.#raisingNoSpace ??= this.propose('alarm', {
-      action: AlarmAction.ACTIVATE,
-      memberId: this.memberId,
-      alarm: AlarmType.NOSPACE,
-    }).then(done, done);
-    return this.#raisingNoSpace;
+    return this.#noSpace.raise();
   }
 
   /** Makes everything applied so far durable in the engine. */
@@ -492,11 +486,11 @@ export class Replica {
 
   #onRole(role: NonNullable<Ready['role']>): void {
     this.#options.observer.roleChanged(role, this.memberId);
-    // Only once per lost leader: who asks while there is none waits for the next one.
-    if (this.#lead !== null && role.lead !== this.#lead) {
+    if (role.lead !== null && role.lead !== this.#lead) {
+      // etcd: what was asked of the former leader is lost, and so is what nobody was there for.
       this.#reads.rejectAll(errors.leaderChanged);
+      this.#leadElectedTick = this.#ticks;
     }
-    if (role.lead !== null && role.lead !== this.#lead) this.#leadElectedTick = this.#ticks;
     this.#lead = role.lead;
     if (role.state !== 'leader') this.#leases.follow();
     if (role.lead !== null) this.#transfers.leads(role.lead);
@@ -517,17 +511,20 @@ export class Replica {
     this.#turn();
   }
 
-  /**
-   * etcd: a proposal that no leader took ends as a deadline, one that got lost as a timeout that
-   * names the likely reason.
-   */
+  /** etcd: a proposal that no leader took ends as a deadline. */
   #timeoutOf(id: bigint, startTick: number): EtcdError {
     if (this.#proposals.withdraw(id)) return errors.deadlineExceeded;
-    const elected = this.#leadElectedTick;
-    if (startTick > elected - 2 * this.#options.electionTicks && startTick < elected) {
-      return errors.timeoutDueToLeaderFail;
-    }
-    return this.#lead === null ? errors.timeoutDueToConnectionLost : errors.timeout;
+    const { clock, electionTicks, tickMs } = this.#options;
+    return lostProposalError({
+      startTick,
+      startMs: clock.monotonic() - (this.#ticks - startTick) * tickMs,
+      electedTick: this.#leadElectedTick,
+      electionTicks,
+      self: this.memberId,
+      lead: this.#lead,
+      members: this.stateMachine.members.list().map(({ id }) => id),
+      activeSinceMs: (id) => this.peers?.activeSinceMs(id) ?? null,
+    });
   }
 
   #newFlusher(): Flusher {

@@ -86,9 +86,16 @@ export class StateTransfers {
   }
 
   /** For `PeerEvents.snapshot`. */
-  async receive(message: SnapMessage, body: AsyncIterable<Uint8Array>): Promise<void> {
-    if (this.#receiving) throw new Error('another snapshot is being received');
+  receive(message: SnapMessage, body: AsyncIterable<Uint8Array>): Promise<void> {
+    if (this.#receiving) return Promise.reject(new Error('another snapshot is being received'));
     this.#receiving = true;
+    const received = this.#receive(message, body);
+    // The sender hears of what fails; `close` only has to know that it is over.
+    this.#keep(received.catch(() => {}));
+    return received;
+  }
+
+  async #receive(message: SnapMessage, body: AsyncIterable<Uint8Array>): Promise<void> {
     const { states, stopping, offer } = this.#options;
     try {
       const incoming = await states.receive(message, body, stopping);
