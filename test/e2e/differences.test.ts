@@ -49,18 +49,6 @@ it('refuses TLS', async () => {
   await expect(startEtcd(options)).rejects.toThrow('TLS is not supported yet');
 });
 
-it('refuses to found a cluster of several members', async () => {
-  const options = {
-    memory: true,
-    name: 'one',
-    initialCluster: 'one=http://127.0.0.1:40001,two=http://127.0.0.1:40002',
-    initialAdvertisePeerUrls: ['http://127.0.0.1:40001'],
-  };
-  await expect(startEtcd(options)).rejects.toThrow(
-    'clusters of several members are not supported yet',
-  );
-});
-
 it('cuts numbers that it tells back to 53 bits', async () => {
   const { text } = await post('/v3/maintenance/hashkv', '{"revision":"-9223372036854775808"}');
   expect(JSON.parse(text)).toMatchObject({ hash_revision: '-9007199254740991' });
