@@ -28,23 +28,29 @@ export class WalQueue {
 
   /** Raft hands out one thing to persist at a time, so next to nothing ever waits. */
   add(work: WalWork): void {
-    if (this.#underWay !== null) {
-      this.#waiting.push(work);
-      return;
+    this.#waiting.push(work);
+    this.#goOn();
+  }
+
+  /** What is done at once must not leave behind it what waits: that would be overtaken. */
+  #goOn(): void {
+    while (this.#underWay === null) {
+      const work = this.#waiting.shift();
+      if (work === undefined) return;
+      const pending = work.run();
+      if (pending === null) work.done();
+      else this.#underWay = this.#finish(work, pending);
     }
-    const pending = work.run();
-    if (pending === null) {
-      work.done();
-      return;
-    }
+  }
+
+  #finish(work: WalWork, pending: Promise<void>): Promise<void> {
     const { guard, turn, failed } = this.#options;
-    this.#underWay = pending.then(
+    return pending.then(
       () => {
         this.#underWay = null;
         guard(() => {
           work.done();
-          const next = this.#waiting.shift();
-          if (next !== undefined) this.add(next);
+          this.#goOn();
           turn();
         });
       },
