@@ -12,6 +12,7 @@ import { systemClock } from '../../src/platform/clock.ts';
 import type { Clock, PeerEvents, SnapMessage } from '../../src/ports.ts';
 import type { Message } from '../../src/raft/messages.ts';
 import type { ClusterId, MemberId } from '../../src/types.ts';
+import type { HandClock } from './hand-clock.ts';
 
 export const CLUSTER = 0xcafe_f00d_0123_4567n as ClusterId;
 
@@ -142,4 +143,42 @@ export class TransportNode {
 /** Until `holds`; the test's own timeout bounds it. */
 export async function eventually(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** What a test has to end, in order. */
+export const cleanups: (() => Promise<void>)[] = [];
+
+/** A node that `closeAll` ends. */
+export async function start(options: NodeOptions): Promise<TransportNode> {
+  const node = await TransportNode.start(options);
+  cleanups.push(async () => {
+    await node.close();
+    if (node.fatal.length > 0) throw new Error('a bug', { cause: node.fatal[0] });
+  });
+  return node;
+}
+
+export async function closeAll(): Promise<void> {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+}
+
+/** Until every one of them has both streams to every other. */
+export async function meet(...nodes: readonly TransportNode[]): Promise<void> {
+  for (const node of nodes) node.knows(...nodes.filter((other) => other !== node));
+  await streams(...nodes);
+}
+
+/** The same, for nodes that know each other; counted from the beginning. */
+export async function streams(...nodes: readonly TransportNode[]): Promise<void> {
+  await eventually(() =>
+    nodes.every((node) => nodes.every((other) => node === other || node.streamsTo(other) >= 2)),
+  );
+}
+
+/** Moves the clock until `holds`, slowly enough for what goes over sockets meanwhile. */
+export async function pass(clock: HandClock, holds: () => boolean): Promise<void> {
+  while (!holds()) {
+    await clock.advance(50);
+    for (let i = 0; i < 20; i++) await clock.settle();
+  }
 }
