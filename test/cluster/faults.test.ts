@@ -64,7 +64,7 @@ async function underLoad(size: number, what: string, story: Story): Promise<read
       console.log(runs.at(-1));
       return violations;
     } finally {
-      load.close();
+      await load.close();
     }
   });
 }

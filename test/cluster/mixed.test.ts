@@ -45,7 +45,7 @@ describe.each(others)('with $label', (other) => {
         const [witness] = cluster.members;
         expect(witness && (await load.violations(witness))).toEqual([]);
       } finally {
-        load.close();
+        await load.close();
       }
     });
   });

@@ -17,6 +17,7 @@ const PREFIX_END = 'load0';
 const KEYS = 12;
 const CALL_MS_MAX = 1_000;
 const SECOND_CHANCE_PERCENT = 10;
+const WATCH_MS_MAX = 10_000;
 const RETRY_MS = 20;
 const ACKNOWLEDGED_MS_MAX = 60_000;
 // grpc-js says so of a call that was never sent.
@@ -102,24 +103,17 @@ export class Load {
   async violations(witness: Member): Promise<readonly string[]> {
     const last = headerOf(await witness.api.must('KV/Range', { key: Buffer.from('a') })).revision;
     const log = await readLog(witness, last);
+    // Whoever has not seen all by then is named by the check.
+    await Promise.all(this.#watchers.map((watcher) => watcher.waitFor(log, WATCH_MS_MAX)));
     const isOurs = (key: string) => key.startsWith(PREFIX);
-    const newest = log.findLast(({ key }) => isOurs(key))?.revision ?? 0;
-    const [all] = this.#watchers;
-    // The first watcher sees all that is ours; the others have its answer to go by in time.
-    if (all !== undefined) {
-      await until(`a watcher sees ${newest}`, () => (all.seen >= newest ? true : null), 30_000);
-    }
-    for (const watcher of this.#watchers.slice(1)) {
-      const due = log.filter((event) => watcher.wants(event)).length;
-      await until(`${watcher.name} sees all`, () => (watcher.count >= due ? true : null), 30_000);
-    }
     const watches = this.#watchers.map((watcher) => watcher.record(last));
     const found = checkHistory({ operations: this.#operations, watches, log, isOurs });
     return found.map(({ rule, message }) => `${rule}: ${message}`);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#running = false;
+    await Promise.all(this.#loops);
     for (const watcher of this.#watchers) watcher.close();
     for (const api of this.#apis.values()) api.close();
   }

@@ -36,22 +36,24 @@ export class Follower {
     this.#open();
   }
 
-  get name(): string {
-    return this.#what.client;
-  }
-
   /** The newest revision of which there was an event. */
   get seen(): number {
     if (this.#failure !== null) throw new Error(this.#failure);
     return this.#events.at(-1)?.revision ?? 0;
   }
 
-  get count(): number {
-    if (this.#failure !== null) throw new Error(this.#failure);
-    return this.#events.length;
+  /** Resolves when it has seen as many of the events as are for it, or when the time is over. */
+  async waitFor(log: readonly Event[], msMax: number): Promise<void> {
+    const due = log.filter((event) => this.#wants(event)).length;
+    const deadline = Date.now() + msMax;
+    const done = () => {
+      if (this.#failure !== null) throw new Error(this.#failure);
+      return this.#events.length >= due || Date.now() > deadline ? true : null;
+    };
+    await until(`${this.#what.client} is done`, done, 2 * msMax);
   }
 
-  wants({ key }: Event): boolean {
+  #wants({ key }: Event): boolean {
     const { key: from, rangeEnd } = this.#what;
     return rangeEnd === undefined ? key === from : from <= key && key < rangeEnd;
   }
@@ -89,7 +91,7 @@ export class Follower {
   #take(bytes: Buffer): void {
     const response = decode(method('Watch/Watch').response, bytes);
     if (response['canceled'] === true) {
-      this.#failure = `${this.name} was cancelled: ${JSON.stringify(response)}`;
+      this.#failure = `${this.#what.client} was cancelled: ${JSON.stringify(response)}`;
       return;
     }
     for (const event of (response['events'] ?? []) as Message[]) this.#events.push(eventOf(event));
