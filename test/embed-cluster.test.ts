@@ -1,7 +1,8 @@
 /** A whole cluster inside another program: what `startCluster` promises. */
 
+import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { type Etcd, type EtcdCluster, startCluster } from '../src/index.ts';
+import { type Etcd, type EtcdCluster, startCluster, startEtcd } from '../src/index.ts';
 import { readOptions } from '../src/mvcc/range.ts';
 import { keyFromText, NO_LEASE } from '../src/types.ts';
 
@@ -76,6 +77,33 @@ describe('a cluster of three in memory', () => {
   });
 });
 
+describe('several members at once', () => {
+  it('are exchanged in one step, and the new ones have everything', async () => {
+    await using cluster = await startCluster(3, { ...FAST, strictReconfigCheck: false });
+    const leader = await cluster.leader();
+    await put(leader, 'k/a');
+    const [leaving = ''] = others(cluster, leader);
+    const url = await unusedUrl();
+    const left = cluster.member(leaving).memberId;
+    const ids = await leader.changeMembers([{ remove: left }, { add: [url] }]);
+    expect(ids).toHaveLength(3);
+    expect(ids).not.toContain(left);
+    const stay = cluster.names.filter((name) => name !== leaving);
+    const names = stay.map((name) => `${name}=${cluster.member(name).peerUrls[0]}`);
+    await using joiner = await startEtcd({
+      ...FAST,
+      name: 'm4',
+      listenPeerUrls: [url],
+      initialCluster: [...names, `m4=${url}`].join(','),
+      initialClusterState: 'existing',
+    });
+    expect(ids).toContain(joiner.memberId);
+    expect(await count(joiner, 'k/')).toBe(1);
+    expect(await put(joiner, 'k/b')).toBe(3);
+    expect(await count(leader, 'k/')).toBe(2);
+  });
+});
+
 describe('a cluster of three on disk', () => {
   it('survives a stop of all its members', async () => {
     await using cluster = await startCluster(3, { heartbeatInterval: 20, electionTimeout: 200 });
@@ -86,6 +114,15 @@ describe('a cluster of three on disk', () => {
     for (const name of cluster.names) expect(await count(cluster.member(name), 'k/')).toBe(1);
   });
 });
+
+/** A peer URL on which nobody listens. */
+async function unusedUrl(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return `http://127.0.0.1:${port}`;
+}
 
 /** A leader among `names`; another one may still believe that it leads. */
 async function untilLeads(cluster: EtcdCluster, names: readonly string[]): Promise<Etcd> {

@@ -4,8 +4,9 @@ import { configFromOptions, type Options } from '../config/options.ts';
 import { createLog, type LogLevel, silentLog } from '../log.ts';
 import type { Registry } from '../metrics/prom-registry.ts';
 import { systemClock } from '../platform/clock.ts';
-import { hexId } from '../types.ts';
+import { hexId, type MemberId } from '../types.ts';
 import { MemoryFolder } from './data-folder.ts';
+import type { MemberStep } from './joint-changes.ts';
 import { type Member, openMember, type Services } from './member.ts';
 import type { Links } from './severable-peers.ts';
 
@@ -33,10 +34,22 @@ export interface Etcd extends AsyncDisposable {
   readonly isLeader: boolean;
   /** The services without a network between. */
   readonly services: Services;
+  /**
+   * Changes several members in one step (joint consensus), which etcd's API cannot; only where all
+   * members are of this implementation. Resolves with the ids of all members once it has taken
+   * effect here.
+   */
+  changeMembers(steps: readonly MembershipStep[]): Promise<readonly string[]>;
   /** etcd's metrics for a program that serves a registry of its own. */
   metricsRegistry(): Promise<Registry>;
   close(): Promise<void>;
 }
+
+/** Ids are hex, as etcd prints them. A promotion can only be asked of the leader. */
+export type MembershipStep =
+  | { readonly add: readonly string[]; readonly isLearner?: boolean }
+  | { readonly remove: string }
+  | { readonly promote: string };
 
 /** A member that listens and has not been started; for clusters, whose members name each other. */
 export interface OpenedEtcd {
@@ -108,6 +121,12 @@ export async function openEtcd(
   };
 }
 
+function stepOf(step: MembershipStep): MemberStep {
+  const idOf = (hex: string): MemberId => BigInt(`0x${hex}`) as MemberId;
+  if ('remove' in step) return { remove: idOf(step.remove) };
+  return 'promote' in step ? { promote: idOf(step.promote) } : step;
+}
+
 function endProcess(error: unknown): void {
   // Outside of any call of ours that might be in the way: this ends the process.
   systemClock.defer(() => {
@@ -126,6 +145,10 @@ function etcdOf(member: Member, name: string): Etcd {
       return member.replica.isLeader;
     },
     services: member.services,
+    async changeMembers(steps) {
+      const members = await member.changeMembers(steps.map(stepOf));
+      return members.map(({ id }) => hexId(id));
+    },
     metricsRegistry: () => member.metricsRegistry(),
     close: () => member.close(),
     [Symbol.asyncDispose]: () => member.close(),

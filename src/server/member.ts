@@ -22,6 +22,7 @@ import type { MemoryFolder } from './data-folder.ts';
 import { debugVars } from './debug-vars.ts';
 import { FatalErrors } from './fatal.ts';
 import { type Frontend, openFrontend } from './frontend.ts';
+import type { ChangeMembers } from './joint-changes.ts';
 import type { LeaderTransfer } from './leader-transfer.ts';
 import { openLinkedStorage } from './linked-storage.ts';
 import { Observation } from './observation.ts';
@@ -66,6 +67,7 @@ export interface Member {
   readonly peerUrls: readonly string[];
   readonly replica: Replica;
   readonly services: Services;
+  readonly changeMembers: ChangeMembers;
   readonly metricsRegistry: () => Promise<Registry>;
   close(): Promise<void>;
 }
@@ -180,7 +182,7 @@ async function startBehind(
   fatal.started();
   const { memberId, clusterId } = replica;
   const { clientUrls, peerUrls } = frontend;
-  const { services } = served;
+  const { services, changeMembers } = served;
   const metricsRegistry = () => observation.metricsRegistry();
   return {
     memberId,
@@ -189,6 +191,7 @@ async function startBehind(
     peerUrls,
     replica,
     services,
+    changeMembers,
     metricsRegistry,
     close: stop,
   };
