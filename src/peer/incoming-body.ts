@@ -41,7 +41,8 @@ export class IncomingBody {
   async take(count: number): Promise<Buffer> {
     while (this.#queue.available < count) {
       const piece = await this.#next();
-      if (piece === null) throw new Error('unexpected EOF');
+      // In Go's words: nothing at all, or less than was to come.
+      if (piece === null) throw new Error(this.#queue.available === 0 ? 'EOF' : 'unexpected EOF');
       this.#queue.push(piece);
     }
     return this.#queue.take(count);

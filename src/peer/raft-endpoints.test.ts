@@ -307,7 +307,7 @@ describe('a posted snapshot', () => {
   });
 
   it.each<[string, Buffer, number, string]>([
-    ['nothing', Buffer.alloc(0), 400, 'failed to decode raft message (unexpected EOF)\n'],
+    ['nothing', Buffer.alloc(0), 400, 'failed to decode raft message (EOF)\n'],
     [
       'half of a message',
       framed(snapshotMessage(12)).subarray(0, 20),

@@ -1,4 +1,5 @@
-// Whole states between transports: that they arrive, and that nothing is left of one that breaks off.
+// Whole states between transports: that they arrive, and that one that breaks off is not taken for
+// one.
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { HandClock } from '../../test/support/hand-clock.ts';
