@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { recordedLog } from '../../test/support/fake-cluster.ts';
 import { EtcdError, errors } from '../errors.ts';
 import { createLog } from '../log.ts';
 import type { Member } from '../replica/members.ts';
@@ -178,6 +179,25 @@ describe('the leader', () => {
     await tick(newClusterVersion(), 100);
     expect(proposed).toEqual([
       { kind: 'normal', value: { case: 'clusterVersionSet', value: { ver: '3.4.0' } } },
+    ]);
+  });
+
+  it('and every other member tells which version it has learned', async () => {
+    replica.isLeader = false;
+    const { log, lines } = recordedLog();
+    const versions = newClusterVersion({ log });
+    await tick(versions, 100);
+    expect(lines).toEqual([]);
+    replica.stateMachine.clusterVersion = '3.4.0';
+    await tick(versions, 100);
+    await tick(versions, 100);
+    replica.stateMachine.clusterVersion = '3.7.0';
+    await tick(versions, 100);
+    expect(lines.map(({ msg, level, ...fields }) => [msg, fields])).toEqual([
+      ['set initial cluster version', { 'cluster-version': '3.4' }],
+      ['enabled capabilities for version', { 'cluster-version': '3.4' }],
+      ['updated cluster version', { from: '3.4', to: '3.7' }],
+      ['enabled capabilities for version', { 'cluster-version': '3.7' }],
     ]);
   });
 

@@ -102,6 +102,8 @@ export class ClusterVersion {
   #askedTerm = -1;
   #askedMs = 0;
   #isAsking = false;
+  /** What was applied when it was last looked at. */
+  #applied = '';
 
   constructor(deps: ClusterVersionDeps) {
     this.#deps = deps;
@@ -114,6 +116,7 @@ export class ClusterVersion {
    */
   tick(now: number, onBug: (error: unknown) => void): void {
     const { replica, log } = this.#deps;
+    this.#logChange();
     const { term } = replica;
     if (this.#isAsking || !replica.isLeader || replica.stateMachine.appliedTerm !== term) return;
     if (term === this.#askedTerm && now - this.#askedMs < MONITOR_MS) return;
@@ -129,6 +132,21 @@ export class ClusterVersion {
       .finally(() => {
         this.#isAsking = false;
       });
+  }
+
+  /** etcd's lines about what was applied; harnesses of 3.4 wait for the last one. */
+  #logChange(): void {
+    const { replica, log } = this.#deps;
+    const applied = replica.stateMachine.clusterVersion;
+    if (applied === this.#applied) return;
+    const before = parseVersion(this.#applied);
+    const version = parseVersion(applied);
+    this.#applied = applied;
+    if (version === null) return;
+    const to = { 'cluster-version': minorText(version) };
+    if (before === null) log.info('set initial cluster version', to);
+    else log.info('updated cluster version', { from: minorText(before), to: minorText(version) });
+    log.info('enabled capabilities for version', to);
   }
 
   /** Sets the version when it is due. Rejects as `propose` does. */
