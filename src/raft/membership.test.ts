@@ -7,6 +7,7 @@ import {
   enterJoint,
   leaveJoint,
   type MemberChange,
+  normalize,
   simpleChange,
 } from './membership.ts';
 import type { ConfState } from './messages.ts';
@@ -55,6 +56,13 @@ describe('simple', () => {
     ['+4 l4', '(1 2 3) learners (4)'],
     ['+4 +5', 'more than one voter changed without entering joint config'],
     ['-1 -2 -3', 'removed all voters'],
+    ['l1 l2 l3', 'removed all voters'],
+    ['l1 +1', '(1 2 3)'],
+    ['+4 l4 l5 -5', '(1 2 3) learners (4)'],
+    ['-1 +5', 'more than one voter changed without entering joint config'],
+    ['l1 +5', 'more than one voter changed without entering joint config'],
+    ['u1 u9 +4', '(1 2 3 4)'],
+    ['+0 -0 l0', '(1 2 3)'],
   ])('%s', (text, expected) => {
     expect(show(simpleChange(three, changes(text)))).toBe(expected);
   });
@@ -78,6 +86,9 @@ describe('joint', () => {
     ['l1 l4', '(2 3) && (1 2 3) learners (4) next (1)', '(2 3) learners (1 4)'],
     ['l1 +1', '(1 2 3) && (1 2 3)', '(1 2 3)'],
     ['l1 -1', '(2 3) && (1 2 3)', '(2 3)'],
+    ['-9 -1 -1', '(2 3) && (1 2 3)', '(2 3)'],
+    ['+4 +4 l5 l5 l1 l1', '(2 3 4) && (1 2 3) learners (5) next (1)', '(2 3 4) learners (1 5)'],
+    ['-1 -2 -3', 'removed all voters', ''],
   ])('%s', (text, joint, after) => {
     const entered = enterJoint(three, changes(text), false);
     expect(show(entered)).toBe(joint);
@@ -118,4 +129,55 @@ describe('a change decides by its form', () => {
     const change = { id: 1n, type: 'remove-node', nodeId: null, context } as const;
     expect(show(changeMembership(three, change))).toBe('(1 2 3)');
   });
+});
+
+/** Numbers that are spread out and the same each time. */
+function seeded(seed: number): (n: number) => number {
+  let state = seed + 1;
+  return (n) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return (state >> 8) % n;
+  };
+}
+
+test('a joint change comes to the same as its parts one by one', () => {
+  let compared = 0;
+  for (let seed = 0; seed < 500; seed++) {
+    const below = seeded(seed);
+    const count = 1 + below(5);
+    const words = Array.from({ length: count }, () => `${'+-lu'[below(4)]}${1 + below(6)}`);
+    const joint = enterJoint(three, changes(words.join(' ')), below(2) === 0);
+    let single: ChangeResult = { ok: true, config: three };
+    for (const word of words) {
+      if (single.ok) single = simpleChange(single.config, changes(word));
+    }
+    // On the way a group may lose its last voter and win another; a joint change does not.
+    if (!single.ok || !joint.ok) continue;
+    expect([words, show(leaveJoint(joint.config))]).toEqual([words, show(single)]);
+    compared++;
+  }
+  expect(compared).toBeGreaterThan(400);
+});
+
+test('a configuration read back is the same, in whatever order its lists were written', () => {
+  const written: ConfState = {
+    voters: ids(3, 1, 2),
+    votersOutgoing: ids(4, 2, 1),
+    learners: ids(7, 5),
+    learnersNext: ids(4),
+    autoLeave: true,
+  };
+  const read = normalize(written);
+  expect(show({ ok: true, config: read })).toBe('(1 2 3) && (1 2 4) learners (5 7) next (4) auto');
+  expect(normalize(read)).toEqual(read);
+});
+
+test.each([
+  ['a learner that votes', { learners: ids(1) }],
+  ['a learner that votes in the old half', { votersOutgoing: ids(4), learners: ids(4) }],
+  ['a staged learner that does not vote yet', { votersOutgoing: ids(1), learnersNext: ids(4) }],
+  ['a staged learner outside a joint configuration', { learnersNext: ids(4) }],
+  ['leaving where there is nothing to leave', { autoLeave: true }],
+])('%s is not a configuration', (_name, wrong) => {
+  expect(() => normalize({ ...three, ...wrong })).toThrow('keeps its invariants');
 });

@@ -60,6 +60,59 @@ describe('jointIndex', () => {
   });
 });
 
+/** All ways to give each of the members 1 to 4 one of the values. */
+function* assignments<T>(values: readonly T[]): Generator<ReadonlyMap<MemberId, T>> {
+  for (let code = 0; code < values.length ** 4; code++) {
+    const given = new Map<MemberId, T>();
+    for (const at of [0, 1, 2, 3]) {
+      const value = values[Math.floor(code / values.length ** at) % values.length];
+      if (value !== undefined) given.set(BigInt(at + 1) as MemberId, value);
+    }
+    yield given;
+  }
+}
+
+/** All groups that can be formed of the members 1 to 4, the empty one included. */
+const groups = Array.from({ length: 16 }, (_, bits) =>
+  ids(1, 2, 3, 4).filter((id) => ((bits >> (Number(id) - 1)) & 1) === 1),
+);
+
+function isMajority(voters: readonly MemberId[], of: (id: MemberId) => boolean): boolean {
+  return voters.filter(of).length * 2 > voters.length || voters.length === 0;
+}
+
+test('a joint index is the largest that a majority of either half has, for all small groups', () => {
+  for (const incoming of groups) {
+    for (const outgoing of groups) {
+      if (incoming.length + outgoing.length === 0) continue;
+      for (const given of assignments([0, 1, 2])) {
+        const has = (index: Index) => (id: MemberId) => (given.get(id) ?? 0) >= index;
+        const both = [2, 1].find(
+          (index) => isMajority(incoming, has(index)) && isMajority(outgoing, has(index)),
+        );
+        const index = jointIndex(incoming, outgoing, (id) => given.get(id) ?? 0);
+        if (index !== (both ?? 0)) expect([incoming, outgoing, given, index]).toBe(both);
+      }
+    }
+  }
+});
+
+test('a joint vote is decided when what is missing cannot change it, for all small groups', () => {
+  for (const incoming of groups) {
+    for (const outgoing of groups) {
+      for (const given of assignments([true, false, undefined])) {
+        const wins = (rest: boolean) => {
+          const grants = (id: MemberId) => given.get(id) ?? rest;
+          return isMajority(incoming, grants) && isMajority(outgoing, grants);
+        };
+        const expected = wins(false) ? 'won' : wins(true) ? 'pending' : 'lost';
+        const result = jointVote(incoming, outgoing, given);
+        if (result !== expected) expect([incoming, outgoing, given, result]).toBe(expected);
+      }
+    }
+  }
+});
+
 describe('jointVote', () => {
   const yes = (id: number): [MemberId, boolean] => [BigInt(id) as MemberId, true];
   const no = (id: number): [MemberId, boolean] => [BigInt(id) as MemberId, false];

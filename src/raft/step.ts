@@ -50,6 +50,7 @@ function isFromStranger(core: Core, message: Message): boolean {
     case 'vote-resp':
     case 'pre-vote-resp':
     case 'heartbeat-resp':
+    case 'read-index-resp':
       return !core.progress.has(message.from);
     default:
       return false;
