@@ -60,13 +60,13 @@ describe('jointIndex', () => {
   });
 });
 
-/** All ways to give each of the members 1 to 4 one of the values. */
-function* assignments<T>(values: readonly T[]): Generator<ReadonlyMap<MemberId, T>> {
+/** All ways to give each of the members 1 to 4 one of the values; `null` gives none. */
+function* assignments<T>(values: readonly (T | null)[]): Generator<ReadonlyMap<MemberId, T>> {
   for (let code = 0; code < values.length ** 4; code++) {
     const given = new Map<MemberId, T>();
     for (const at of [0, 1, 2, 3]) {
       const value = values[Math.floor(code / values.length ** at) % values.length];
-      if (value !== undefined) given.set(BigInt(at + 1) as MemberId, value);
+      if (value !== undefined && value !== null) given.set(BigInt(at + 1) as MemberId, value);
     }
     yield given;
   }
@@ -81,7 +81,7 @@ function isMajority(voters: readonly MemberId[], of: (id: MemberId) => boolean):
   return voters.filter(of).length * 2 > voters.length || voters.length === 0;
 }
 
-test('a joint index is the largest that a majority of either half has, for all small groups', () => {
+test('a joint index is the largest that both majorities have, for all small groups', () => {
   for (const incoming of groups) {
     for (const outgoing of groups) {
       if (incoming.length + outgoing.length === 0) continue;
@@ -97,10 +97,10 @@ test('a joint index is the largest that a majority of either half has, for all s
   }
 });
 
-test('a joint vote is decided when what is missing cannot change it, for all small groups', () => {
+test('a joint vote is decided when no missing one can change it, for all small groups', () => {
   for (const incoming of groups) {
     for (const outgoing of groups) {
-      for (const given of assignments([true, false, undefined])) {
+      for (const given of assignments([true, false, null])) {
         const wins = (rest: boolean) => {
           const grants = (id: MemberId) => given.get(id) ?? rest;
           return isMajority(incoming, grants) && isMajority(outgoing, grants);

@@ -29,4 +29,12 @@ describe('raft stories', () => {
     if (update) writeFileSync(path, actual);
     else expect(actual).toBe(text);
   });
+
+  test('are all in the table, and the table names no others', () => {
+    const table = readFileSync(new URL('README.md', folder), 'utf8');
+    const cells = table.split('\n').filter((line) => line.startsWith('|'));
+    const told = cells.flatMap((line) => line.match(/`\w+`/g) ?? []);
+    const stories = names.map((name) => name.replace(/(.*)\.txt/, '`$1`'));
+    expect([...new Set(told)].sort()).toEqual(stories.sort());
+  });
 });
