@@ -117,6 +117,26 @@ describe('a member that receives a state', () => {
     await leader.close();
   });
 
+  it('takes one that passed through a member that stores no terms', async () => {
+    const leader = await busyLeader();
+    const { message, body } = await stateOf(leader);
+    const { snapshot } = message;
+    const term = snapshot.metadata.term + 1;
+    const metadata = { ...snapshot.metadata, term };
+    const follower = await Follower.start(leader);
+    await follower.receive({
+      message: { ...message, term, snapshot: { ...snapshot, metadata } },
+      body,
+    });
+    await follower.settle();
+    expect(follower.lone.fatal).toEqual([]);
+    expect(follower.lone.replica.applied).toBe(metadata.index);
+    expect(follower.lone.replica.stateMachine.appliedTerm).toBe(term);
+    expect(pairsOf(follower.lone)).toEqual(pairsOf(leader));
+    await follower.lone.close();
+    await leader.close();
+  });
+
   it('shows it to who was watching', async () => {
     const leader = await busyLeader();
     const follower = await Follower.start(leader);
@@ -210,10 +230,10 @@ describe('a state that cannot be used', () => {
       },
       reason: /it stands at index \d+/,
     },
-    'has another term than it says': {
+    'has a later term than it says': {
       make: ({ message, body }) => {
         const { snapshot } = message;
-        const metadata = { ...snapshot.metadata, term: snapshot.metadata.term + 1 };
+        const metadata = { ...snapshot.metadata, term: snapshot.metadata.term - 1 };
         return { message: { ...message, snapshot: { ...snapshot, metadata } }, body };
       },
       reason: /its last entry is of term \d+, not \d+/,
