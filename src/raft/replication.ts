@@ -164,7 +164,8 @@ function handleRejection(core: Core, message: AppResp, progress: Progress): void
 }
 
 function handleAcknowledgement(core: Core, from: MemberId, index: Index, progress: Progress): void {
-  assert(index <= core.log.last, 'a follower acknowledges only what the leader has');
+  // Nobody can have what the leader has not: a peer that says so must not make anything committed.
+  if (index > core.log.last) return;
   const probed = progress.flow.kind === 'probe' && progress.match === index;
   if (!maybeAdvance(progress, index) && !probed) return;
   switch (progress.flow.kind) {

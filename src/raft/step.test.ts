@@ -281,6 +281,16 @@ describe('a leader', () => {
     expect(answers(raft)).toMatchObject([{ type: 'app', to: TWO, index }]);
   });
 
+  test('believes nobody who has more than there is', () => {
+    const raft = leader();
+    const head = { type: 'app-resp', from: TWO, to: ONE, term: 6, rejectHint: 0, logTerm: 0 };
+    raft.step({ ...head, index: 4, reject: false } as Message);
+    expect(raft.commit).toBe(0);
+    expect(raft.status().progress.get(TWO)?.match).toBe(0);
+    raft.step({ ...head, index: 3, reject: false } as Message);
+    expect(raft.commit).toBe(3);
+  });
+
   test('takes any acknowledgement that its log can continue for the end of a snapshot', () => {
     const raft = leader();
     const ack = {

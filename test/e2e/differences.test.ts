@@ -90,6 +90,22 @@ it('goes on answering during a defragmentation', async () => {
   expect(JSON.parse(text).count).toBe('1');
 });
 
+it('answers calls of the gateway beyond --max-concurrent-streams', async () => {
+  const one = await startEtcd({ memory: true, maxConcurrentStreams: 1 });
+  const ending = new AbortController();
+  const [oneUrl = ''] = one.clientUrls;
+  const watch = await fetch(`${oneUrl}/v3/watch`, {
+    method: 'POST',
+    body: `{"create_request":{"key":"${base64('k')}"}}`,
+    signal: ending.signal,
+  });
+  const body = `{"key":"${base64('k')}"}`;
+  const range = await fetch(`${oneUrl}/v3/kv/range`, { method: 'POST', body });
+  expect([watch.status, range.status]).toEqual([200, 200]);
+  ending.abort();
+  await one.close();
+});
+
 it('counts the database in whole pages of logical bytes, from five pages on', async () => {
   const { text } = await post('/v3/maintenance/status', '{}');
   const { dbSize, dbSizeInUse } = JSON.parse(text) as { dbSize: string; dbSizeInUse: string };
