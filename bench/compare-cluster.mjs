@@ -32,6 +32,7 @@ import {
   PROGRAMS,
   say,
   side,
+  whenCalm,
   withProfiler,
   writeResults,
 } from './sides.mjs';
@@ -64,6 +65,7 @@ const { values: given } = parseArgs({
     out: { type: 'string' },
     label: { type: 'string' },
     profile: { type: 'boolean', default: false },
+    calm: { type: 'string' },
     quick: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -73,6 +75,7 @@ const DEFAULTS = {
   ...{ 'kill-rounds': '2', 'catch-up-mib': '1024', 'catch-up-before': '10' },
 };
 const values = { ...(given.quick ? QUICK : DEFAULTS), ...given };
+const calmCores = values.calm === undefined ? null : Number(values.calm);
 
 /**
  * @typedef {import('./sides.mjs').Side} Side
@@ -141,7 +144,7 @@ async function compareLoad(workload, sides, parent) {
     for (const cluster of clusters) await cluster.start();
     const results = await inTurns(rounds, (which, round) => {
       const profiled = values.profile && which === 0 && round === rounds - 1;
-      return measureLoad(workload, clusters[which], profiled);
+      return whenCalm(calmCores, () => measureLoad(workload, clusters[which], profiled));
     });
     const of = (/** @type {ClusterResult} */ result) =>
       metric === 'perSecond' ? result.perSecond : result.latencyMs.p50;
@@ -206,7 +209,8 @@ async function compareCatchUp(sides, parent) {
   const mib = Number(values['catch-up-mib']);
   const secondsBefore = Number(values['catch-up-before']);
   const results = await inTurns(Number(values['catch-up-rounds']), async (which) => {
-    const result = await measureCatchUp(sides[which], { parent, mib, secondsBefore });
+    const options = { parent, mib, secondsBefore };
+    const result = await whenCalm(calmCores, () => measureCatchUp(sides[which], options));
     say(`catch-up             ${sides[which].label.padEnd(8)} ${JSON.stringify(result)}`);
     return result;
   });
@@ -264,7 +268,8 @@ async function compareCatchUp(sides, parent) {
 async function compareLeaderKills(sides, parent) {
   const kills = Number(values.kills);
   const results = await inTurns(Number(values['kill-rounds']), async (which) => {
-    const result = await measureLeaderKills(sides[which], { parent, kills });
+    const options = { parent, kills };
+    const result = await whenCalm(calmCores, () => measureLeaderKills(sides[which], options));
     say(`leader-kill          ${sides[which].label.padEnd(8)} ${JSON.stringify(result)}`);
     return result;
   });

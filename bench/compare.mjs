@@ -19,6 +19,7 @@ import {
   PROGRAMS,
   say,
   side,
+  whenCalm,
   withProfiler,
   writeResults,
 } from './sides.mjs';
@@ -44,11 +45,13 @@ const { values } = parseArgs({
     dir: { type: 'string', default: tmpdir() },
     out: { type: 'string' },
     label: { type: 'string' },
+    calm: { type: 'string' },
     profile: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
+const calmCores = values.calm === undefined ? null : Number(values.calm);
 const NAMES = [...WORKLOADS.map(({ name }) => name), ...LIFECYCLE];
 
 /**
@@ -81,8 +84,7 @@ async function compareWorkload(workload, sides, parent) {
       await server.start();
       await server.firstWrite(READY_MS_MAX);
     }
-    const results = await inTurns(rounds, async (which, round) => {
-      const profiled = values.profile && which === 0 && round === rounds - 1;
+    const measure = async (/** @type {number} */ which, /** @type {boolean} */ profiled) => {
       if (profiled) servers[which].signal('SIGUSR2');
       const result = await generate({
         workload: workload.name,
@@ -93,6 +95,10 @@ async function compareWorkload(workload, sides, parent) {
       if (profiled) servers[which].signal('SIGUSR2');
       say(runText(workload.name, sides[which].label, result));
       return result;
+    };
+    const results = await inTurns(rounds, (which, round) => {
+      const profiled = values.profile && which === 0 && round === rounds - 1;
+      return whenCalm(calmCores, () => measure(which, profiled));
     });
     const of = (/** @type {RunResult} */ result) =>
       workload.metric === 'perSecond' ? result.perSecond : result.latencyMs.p50;

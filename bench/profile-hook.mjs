@@ -1,8 +1,8 @@
 // Loaded into a Node server with --import: SIGUSR2 starts the CPU profiler, the next SIGUSR2 stops
-// it and writes the profile to the file named by BENCH_PROFILE. Node's own --cpu-prof would profile
+// it and writes the profile to the file named by BENCH_PROFILE; a third one begins anew. Node's own --cpu-prof would profile
 // the start as well, and writes nothing when the process ends by a signal.
 
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector';
 import { isMainThread } from 'node:worker_threads';
 
@@ -16,6 +16,7 @@ if (isMainThread && path !== undefined) {
   process.on('SIGUSR2', () => {
     running = !running;
     if (running) {
+      rmSync(`${path}.done`, { force: true });
       session.post('Profiler.start');
       return;
     }

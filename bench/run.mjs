@@ -22,7 +22,7 @@ export function cpuSeconds(pid) {
 }
 
 /** Everything the machine's cores did so far, by whomever. */
-function machineCpuSeconds() {
+export function machineCpuSeconds() {
   const [all] = readFileSync('/proc/stat', 'latin1').split('\n');
   const [user, nice, system, , , irq, softirq, steal] = all.split(/\s+/).slice(1).map(Number);
   return (user + nice + system + irq + softirq + steal) / CLOCK_TICKS_PER_SECOND;

@@ -13,13 +13,18 @@ import {
 } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { PROFILE_HOOK } from './profile.mjs';
 import { spread } from './report.mjs';
+import { machineCpuSeconds } from './run.mjs';
 import { words } from './server.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const FSYNC_PROBES = 200;
+const CALM_SECONDS = 2;
+const CALM_WAIT_SECONDS_MAX = 900;
+const ROUND_ATTEMPTS_MAX = 10;
 
 /** What is compared when nothing else is said. */
 export const PROGRAMS = {
@@ -72,6 +77,37 @@ export async function inTurns(rounds, measure) {
     }
   }
   return results;
+}
+
+/**
+ * Waits until other programs, and servers that nobody loads, keep no more than `cores` busy. After a
+ * quarter of an hour it is as calm as it gets.
+ * @param {number} cores
+ */
+async function calm(cores) {
+  for (let waited = 0; waited < CALM_WAIT_SECONDS_MAX; waited += CALM_SECONDS) {
+    const before = machineCpuSeconds();
+    await sleep(CALM_SECONDS * 1000);
+    if ((machineCpuSeconds() - before) / CALM_SECONDS <= cores) return;
+  }
+}
+
+/**
+ * Measures while the machine is calm: begins when it is, and begins again, a few times, when others
+ * became busy meanwhile.
+ * @template {object} T
+ * @param {number | null} cores how many others may keep busy; null takes the first result
+ * @param {() => Promise<T>} measure
+ */
+export async function whenCalm(cores, measure) {
+  if (cores === null) return measure();
+  for (let attempt = 1; ; attempt++) {
+    await calm(cores);
+    const result = await measure();
+    const strangersCores = 'strangersCores' in result ? Number(result.strangersCores) : 0;
+    if (strangersCores <= cores || attempt === ROUND_ATTEMPTS_MAX) return result;
+    say(`others kept ${strangersCores} cores busy: once more`);
+  }
 }
 
 /**
