@@ -24,6 +24,7 @@ export async function load(entry, patches = []) {
     const bundle = await rolldown({
       input: join(import.meta.dirname, entry),
       platform: 'node',
+      checks: { sourcemapBroken: false },
       plugins: [
         {
           name: 'patches',

@@ -8,11 +8,13 @@ import type { Random } from '../../src/ports.ts';
 import type { Operation, Outcome } from '../support/history.ts';
 import type { Request, Step } from '../support/model.ts';
 import type { Cluster } from './cluster.ts';
-import type { Running } from './machine.ts';
+import type { Machine, Running } from './machine.ts';
 import { carryOut } from './requests.ts';
 
 /** Milliseconds after which a client gives up, and does not know. */
-const PATIENCE_MS = 6000;
+const PATIENCE_MS_MAX = 6000;
+/** So that some entries fill an append of their own. */
+const PADDING = '.'.repeat(700);
 const KEYS = 7;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -32,11 +34,17 @@ export class Client {
   #values = 0;
   /** What it last read of a key. */
   readonly #seen = new Map<string, string>();
+  /** The machine that it always asks; `null`: any. */
+  readonly #home: Machine | null;
+  readonly #onlyReads: boolean;
 
   constructor(name: string, cluster: Cluster, random: Random) {
     this.name = name;
     this.#cluster = cluster;
     this.#random = random;
+    const { machines } = cluster;
+    this.#home = random.below(2) === 0 ? null : (machines[random.below(cluster.founders)] ?? null);
+    this.#onlyReads = this.#home !== null && random.below(2) === 0;
   }
 
   start(): void {
@@ -52,12 +60,13 @@ export class Client {
 
   #next(): void {
     const serializable = this.#random.below(20) === 0;
-    const running = this.#cluster.anyRunning(this.#random, { learners: serializable });
+    const any = this.#cluster.anyRunning(this.#random, { learners: serializable });
+    const running = this.#home?.running ?? any;
     if (running === null || !this.#cluster.isBusy) {
       this.#later();
       return;
     }
-    const request = serializable ? this.#read() : this.#choose();
+    const request = serializable || this.#onlyReads ? this.#read() : this.#choose();
     this.ask(running, request, serializable, () => this.#later());
   }
 
@@ -82,7 +91,7 @@ export class Client {
       done();
     };
     const forget = running.life.onEnd(() => timeline.after(0, once));
-    timeline.after(PATIENCE_MS, once);
+    timeline.after(this.#random.below(2) === 0 ? PATIENCE_MS_MAX : 500, once);
     const heard = (outcome: Outcome): void => {
       if (running.life.isOver) return;
       operation.outcome = outcome;
@@ -121,7 +130,8 @@ export class Client {
   }
 
   value(): string {
-    return `${this.name}.${++this.#values}`;
+    const value = `${this.name}.${++this.#values}`;
+    return this.#random.below(4) === 0 ? value + PADDING : value;
   }
 
   #read(): Request {

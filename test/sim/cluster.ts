@@ -17,6 +17,13 @@ import { Trace } from './trace.ts';
 const MACHINES = 7;
 const TOKEN = 'simulation';
 
+export interface ClusterOptions {
+  readonly founders: number;
+  /** The run is one of elections: leaders and voters fall at once, and the network is slow. */
+  readonly isStorm: boolean;
+  readonly isVerbose: boolean;
+}
+
 export class Cluster {
   readonly timeline = new Timeline();
   readonly trace: Trace;
@@ -29,19 +36,24 @@ export class Cluster {
   readonly settings: MachineSettings;
   /** Faults happen and clients work. */
   isBusy = true;
+  readonly isStorm: boolean;
+  readonly founders: number;
+  onElected: (machine: Machine) => void = () => {};
   #failure: unknown = null;
   isOver = false;
 
-  constructor(seed: number, options: { readonly founders: number; readonly isVerbose: boolean }) {
+  constructor(seed: number, options: ClusterOptions) {
     const part = (name: bigint): bigint => BigInt(seed) * 1000n + name;
     this.random = seededRandom(part(1n));
     this.trace = new Trace(options.isVerbose);
     this.network = new Network(this.timeline, seededRandom(part(2n)), this.trace);
     this.judge = new Judge(this.timeline, this.trace);
+    this.isStorm = options.isStorm;
+    this.founders = options.founders;
     this.settings = {
       snapshotEntries: this.#oneOf([1000000]),
       catchUpEntries: this.#oneOf([5, 20, 200]),
-      preVote: this.random.below(4) > 0,
+      preVote: !this.isStorm && this.random.below(3) > 0,
       strict: this.random.below(3) > 0,
     };
     const failed = (error: unknown): void => this.failed(error);
@@ -55,6 +67,7 @@ export class Cluster {
           settings: this.settings,
           askForLease: (from, url, id) => this.#askForLease(from, url, id),
           failed,
+          elected: (machine) => this.onElected(machine),
           wentDown: (machine) => this.#wentDown(machine),
         }),
     );
@@ -146,7 +159,8 @@ export class Cluster {
   /** Somebody looks after a machine that is down. */
   #wentDown(machine: Machine): void {
     if (machine.begin === null) return;
-    const ms = this.isBusy ? 100 + this.random.below(6000) : 50;
+    const isPrompt = this.isStorm || this.random.below(2) === 0;
+    const ms = this.isBusy ? 10 + this.random.below(isPrompt ? 300 : 6000) : 50;
     this.timeline.after(ms, () => machine.boot());
   }
 }

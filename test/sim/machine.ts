@@ -51,6 +51,8 @@ export interface Surroundings {
   readonly askForLease: (from: Machine, url: string, id: LeaseId) => Promise<number>;
   /** Ends the run: something happened that must not. */
   readonly failed: (error: unknown) => void;
+  /** The member of this machine was elected. */
+  readonly elected: (machine: Machine) => void;
   /** The process of this machine has ended. */
   readonly wentDown: (machine: Machine) => void;
 }
@@ -313,6 +315,7 @@ export class Machine {
           if (lead !== self) return;
           trace.count('leaders');
           this.say(`leads at term ${term}`);
+          this.#around.elected(this);
         },
         snapshotSaved: (index) => {
           trace.count('snapshots');

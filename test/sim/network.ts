@@ -42,6 +42,8 @@ export class Network {
   readonly trace: Trace;
   readonly #links = new Map<string, Link>();
   readonly #listeners = new Map<MemberId, SimPeers>();
+  /** A vote was given by the member of this machine. */
+  onVote: (machine: number) => void = () => {};
   /** Of a thousand streams with a whole state so many break off at each piece. */
   streamsBreak = 0;
 
@@ -153,6 +155,7 @@ export class SimPeers implements Peers {
     const bytes = encodeMessage(message);
     const target = this.#network.listener(message.to);
     const name = describe(message);
+    if (message.type === 'vote-resp' && !message.reject) this.#network.onVote(this.machine);
     if (target === null) {
       this.#lost(message.to);
       return;

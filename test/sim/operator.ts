@@ -21,7 +21,7 @@ export class Operator {
   constructor(cluster: Cluster, random: Random) {
     this.#cluster = cluster;
     this.#random = random;
-    this.#changesMembers = random.below(3) > 0;
+    this.#changesMembers = !cluster.isStorm && random.below(3) > 0;
     this.#compacts = random.below(3) > 0;
   }
 

@@ -44,11 +44,12 @@ const REST_MS_MAX = 60_000;
 const LOOK_MS = 250;
 
 export async function simulate(seed: number, options: RunOptions = {}): Promise<RunResult> {
-  useSmallLimits();
   const random = seededRandom(BigInt(seed) * 1000n);
-  const founders = [1, 3, 3, 5][random.below(4)] ?? 3;
+  const isStorm = seed % 2 === 0;
+  useSmallLimits(random, isStorm);
+  const founders = [isStorm ? 5 : 1, 3, 3, 5][random.below(4)] ?? 3;
   const isVerbose = options.isVerbose ?? false;
-  const cluster = new Cluster(seed, { founders, isVerbose });
+  const cluster = new Cluster(seed, { founders, isStorm, isVerbose });
   const run = new Run(cluster, random);
   let failure: Error | null = null;
   try {
@@ -84,12 +85,12 @@ class Run {
   constructor(cluster: Cluster, random: ReturnType<typeof seededRandom>) {
     this.#cluster = cluster;
     const own = (): ReturnType<typeof seededRandom> => seededRandom(random.u64());
-    this.#busyMs = BUSY_MS_MIN + random.below(BUSY_MS_MORE);
+    this.#busyMs = (BUSY_MS_MIN + random.below(BUSY_MS_MORE)) * (cluster.isStorm ? 3 : 1);
     this.#faults = new Faults(cluster, own());
     this.#operator = new Operator(cluster, own());
     const times = <T>(n: number, make: (i: number) => T): T[] =>
       Array.from({ length: n }, (_, i) => make(i));
-    const clients = times(2 + random.below(4), (i) => new Client(`c${i}`, cluster, own()));
+    const clients = times(3 + random.below(6), (i) => new Client(`c${i}`, cluster, own()));
     const holders = times(random.below(4), (i) => new LeaseHolder(i + 1, cluster, own()));
     this.#watchers = times(1 + random.below(4), (i) => new WatchClient(`w${i}`, cluster, own()));
     this.#last = new Client('last', cluster, own());
