@@ -41,7 +41,7 @@ const runs: Run[] = [];
 
 const LOST = 'is told when writes are lost';
 
-type Story = (cluster: Cluster, load: Load, prng: Prng) => Promise<void>;
+type Story = (cluster: Cluster, load: Load, prng: Prng, round: number) => Promise<void>;
 
 /** What was wrong with the history of clients during the story. */
 async function underLoad(size: number, what: string, story: Story): Promise<readonly string[]> {
@@ -53,7 +53,9 @@ async function underLoad(size: number, what: string, story: Story): Promise<read
     try {
       load.start();
       await load.more(SOME);
-      for (let round = 0; round < ROUNDS; round++) await story(cluster, load, prng);
+      for (let round = 0; round < ROUNDS; round++) {
+        await story(cluster, load, prng, round);
+      }
       await load.more(SOME);
       const figures = await load.stop();
       await cluster.agree();
@@ -97,7 +99,7 @@ const crashes: Record<string, Story> = {
   'all are killed at once': async (cluster, load) => {
     await killAndRestart(cluster, load, cluster.members);
   },
-  'a follower is left far behind': async (cluster, load, prng) => {
+  'a follower is left far behind': async (cluster, load, prng, round) => {
     const leader = await cluster.leader();
     const follower = prng.pick(cluster.followersOf(leader));
     await follower.kill();
@@ -105,7 +107,8 @@ const crashes: Record<string, Story> = {
     await cluster.restart(follower);
     await load.more(SOME);
     await cluster.agree();
-    expect(await cluster.snapshotsTaken(follower)).toBeGreaterThan(0);
+    // etcd: after sending a state, a leader lets nothing of its log go for half a minute.
+    if (round === 0) expect(await cluster.snapshotsTaken(follower)).toBeGreaterThan(0);
   },
   'the leader is frozen': async (cluster, load) => {
     const leader = await cluster.leader();
