@@ -316,6 +316,27 @@ describe('a leader that was asleep', () => {
     expect(stream.output.ended).toBe(errors.notPrimaryLessor);
   });
 
+  it('goes on doubting after its first tick, until a quorum has confirmed it', async () => {
+    await grant(id(7n));
+    let barriers = 0;
+    services.replica.readBarrier = () => {
+      barriers++;
+      return Promise.resolve();
+    };
+    const now = services.clock.monotonic();
+    services.lease.tick(now);
+    services.lease.tick(now + 300);
+    for (const expected of [1, 1]) {
+      ask(7n);
+      await services.clock.settle();
+      expect(barriers).toBe(expected);
+    }
+    services.lease.tick(now + 600);
+    ask(7n);
+    await services.clock.settle();
+    expect(barriers).toBe(2);
+  });
+
   it('does not tell times that it does not keep', async () => {
     await grant(id(7n));
     services.replica.stateMachine.lessor.demote();

@@ -79,14 +79,20 @@ const SILENT_TICKS_MAX = 3;
 export function createLease(deps: LeaseDeps): LeaseService {
   const { replica, primary, askLeader, peers, space, header } = deps;
   const { lessor } = replica.stateMachine;
+  const silentMsMax = SILENT_TICKS_MAX * deps.tickMs;
   let tickedMs = deps.monotonic();
+  /** Silences so far, and the one after which this member was last known to lead. */
+  let silences = 0;
+  let clearedSilence = 0;
 
   /**
    * A process that was stopped for a while may still believe that it leads, and must not renew
-   * leases that the new leader lets expire.
+   * leases that the new leader lets expire. etcd asks no more once it has ticked again, and a
+   * process that goes on ticks before it looks at requests; here only a quorum ends the doubt.
    */
   async function ensureLeadership(): Promise<void> {
-    if (deps.monotonic() - tickedMs < SILENT_TICKS_MAX * deps.tickMs) return;
+    const silence = silences;
+    if (silence === clearedSilence && deps.monotonic() - tickedMs < silentMsMax) return;
     try {
       await replica.readBarrier();
     } catch (error) {
@@ -94,6 +100,7 @@ export function createLease(deps: LeaseDeps): LeaseService {
       throw error;
     }
     if (replica.lead !== replica.memberId) throw errors.notPrimaryLessor;
+    clearedSilence = Math.max(clearedSilence, silence);
   }
 
   async function renewHere(id: LeaseId): Promise<number> {
@@ -156,6 +163,7 @@ export function createLease(deps: LeaseDeps): LeaseService {
     },
 
     tick(nowMs) {
+      if (nowMs - tickedMs >= silentMsMax) silences++;
       tickedMs = nowMs;
     },
   };
