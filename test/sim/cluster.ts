@@ -51,7 +51,7 @@ export class Cluster {
     this.isStorm = options.isStorm;
     this.founders = options.founders;
     this.settings = {
-      snapshotEntries: this.#oneOf([1000000]),
+      snapshotEntries: this.#oneOf([10, 30, 100, 1_000_000]),
       catchUpEntries: this.#oneOf([5, 20, 200]),
       preVote: !this.isStorm && this.random.below(3) > 0,
       strict: this.random.below(3) > 0,

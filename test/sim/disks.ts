@@ -25,7 +25,7 @@ export class MachineDisk {
   failsOneIn = 0;
   /** Milliseconds that an operation takes at most. */
   latencyMs = 2;
-  #batchUnderWay: (() => void) | null = null;
+  readonly #underWay = new Set<() => void>();
 
   constructor(random: Random) {
     this.#random = random;
@@ -52,14 +52,13 @@ export class MachineDisk {
   replace(): void {
     this.#files = new MemoryDisk();
     this.#engine = new MemoryEngine();
-    this.#batchUnderWay = null;
+    this.#underWay.clear();
     this.heal();
   }
 
   open(life: Life): { readonly disk: Disk; readonly engine: MemoryEngine } {
     const commit = (land: () => void): Promise<void> => this.#commit(life, land);
     this.#engine = this.#engine.restart({ commit });
-    this.#batchUnderWay = null;
     return { disk: this.#slowDisk(life), engine: this.#engine };
   }
 
@@ -80,15 +79,14 @@ export class MachineDisk {
   }
 
   #landMaybe(): void {
-    const land = this.#batchUnderWay;
-    this.#batchUnderWay = null;
-    if (land !== null && this.#random.below(2) === 0) land();
+    for (const land of this.#underWay) if (this.#random.below(2) === 0) land();
+    this.#underWay.clear();
   }
 
   async #commit(life: Life, land: () => void): Promise<void> {
-    this.#batchUnderWay = land;
+    this.#underWay.add(land);
     await life.sleep(this.#takesMs(life));
-    this.#batchUnderWay = null;
+    this.#underWay.delete(land);
     const isLanding = this.#random.below(2) === 0;
     try {
       this.#mayFail(life);

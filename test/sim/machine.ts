@@ -7,16 +7,12 @@ import { silentLog } from '../../src/log.ts';
 import { seededRandom } from '../../src/platform/random.ts';
 import { RowTable } from '../../src/platform/rows.ts';
 import type { Engine } from '../../src/ports.ts';
-import {
-  type BootstrapOptions,
-  type Bootstrapped,
-  bootstrap,
-  type Start,
-} from '../../src/replica/bootstrap.ts';
+import { type Bootstrapped, bootstrap, type Start } from '../../src/replica/bootstrap.ts';
 import { BootstrapError } from '../../src/replica/founding.ts';
 import { Replica } from '../../src/replica/replica.ts';
 import { RequestIds } from '../../src/replica/request-ids.ts';
 import type { States } from '../../src/replica/state-transfers.ts';
+import { openStates } from '../../src/replica/states.ts';
 import { createLeaderCalls } from '../../src/server/leader-calls.ts';
 import { createLease, type LeaseService } from '../../src/server/lease.ts';
 import { MemberChanges } from '../../src/server/member-changes.ts';
@@ -204,13 +200,19 @@ export class Machine {
     await disk.makeDir('data');
     await disk.syncDir('');
     const rows = await RowTable.open(engine);
-    const timing = {
+    const around = {
       tickMs: TICK_MS,
-      electionTicks: ELECTION_TICKS,
       requestTimeoutTicks: TIMEOUT_TICKS,
+      learnersMax: 2,
+      leaseTtlMinSeconds: LEASE_TTL_MIN_SECONDS,
+      compactionBatchLimit: 10,
+      breathe: () => new Promise<void>((resolve) => life.clock.defer(resolve)),
+      onFatal: failed,
+      space: () => true,
     };
-    const options: BootstrapOptions = {
-      ...timing,
+    const started = await bootstrap({
+      ...around,
+      electionTicks: ELECTION_TICKS,
       disk,
       rows,
       walDir: 'data/wal',
@@ -220,19 +222,15 @@ export class Machine {
       random: seededRandom(this.#seed + BigInt(this.#lives)),
       start: this.begin,
       preVote: this.#around.settings.preVote,
-      learnersMax: 2,
-      leaseTtlMinSeconds: LEASE_TTL_MIN_SECONDS,
-      compactionBatchLimit: 10,
-      breathe: () => new Promise<void>((resolve) => life.clock.defer(resolve)),
-      onFatal: failed,
-      space: () => true,
-    };
-    const started = await bootstrap(options);
+    });
     this.memberId = started.memberId;
     this.say(`has read its disk: ${started.raft.appliedIndex} of ${started.raft.lastIndex}`);
     if (started.repaired !== null) this.#around.trace.count('torn logs repaired');
+    const { stateMachine } = started;
+    const states = await openStates({ ...around, disk, dir: 'data', engine, rows, stateMachine });
     this.#around.judge.joined(started);
-    const replica = this.#newReplica(life, started, rows, failed);
+    const parts = { started, rows, states };
+    const replica = this.#newReplica(life, parts, failed);
     this.#running = { life, replica, started, engine, ...this.#services(life, replica, rows) };
     replica.start();
     this.#publish(life, replica);
@@ -279,8 +277,7 @@ export class Machine {
 
   #newReplica(
     life: Life,
-    started: Bootstrapped,
-    rows: RowTable,
+    { started, rows, states }: { started: Bootstrapped; rows: RowTable; states: States },
     failed: (error: unknown) => void,
   ): Replica {
     const { network, settings, trace } = this.#around;
@@ -303,7 +300,7 @@ export class Machine {
       rows,
       stateMachine: started.stateMachine,
       requestIds: new RequestIds(memberId, life.clock.now()),
-      cluster: { peers, states: NO_STATES, remotes },
+      cluster: { peers, states, remotes },
       confState: started.confState,
       snapshotIndex: started.snapshotIndex,
       observer: {
@@ -345,8 +342,3 @@ export class Machine {
     });
   }
 }
-
-const NO_STATES: States = {
-  open: () => Promise.reject(new Error('no state to send')),
-  receive: () => Promise.reject(new Error('no room for a state')),
-};
