@@ -48,7 +48,8 @@ export class Flusher {
 
   /** Makes everything applied so far durable. */
   async flush(): Promise<void> {
-    await this.idle();
+    // Not by `idle`: another one could begin between its end and ours.
+    while (this.#underWay !== null) await this.#underWay;
     if (this.#held) return;
     this.#start();
     await this.#underWay;
