@@ -1,8 +1,10 @@
 /**
  * The command line of the simulation: `--seed N` plays one seed and shows its trace, `--seeds A-B`
- * plays many and prints figures. Ends with 1 when a seed fails.
+ * plays many and prints figures, with `--out FILE` also as JSON. Ends with 1 when a seed fails.
  */
 
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type RunResult, simulate } from './simulation.ts';
 
@@ -14,12 +16,13 @@ export async function main(args: readonly string[]): Promise<number> {
     options: {
       seed: { type: 'string' },
       seeds: { type: 'string' },
+      out: { type: 'string' },
       verbose: { type: 'boolean', default: false },
     },
   });
   if (values.seed !== undefined) return one(Number(values.seed), values.verbose);
   const [first = 1, last = 100] = (values.seeds ?? '1-100').split('-').map(Number);
-  return many(first, last);
+  return many(first, last, values.out ?? null);
 }
 
 async function one(seed: number, isVerbose: boolean): Promise<number> {
@@ -33,32 +36,39 @@ async function one(seed: number, isVerbose: boolean): Promise<number> {
   return 1;
 }
 
-async function many(first: number, last: number): Promise<number> {
+async function many(first: number, last: number, out: string | null): Promise<number> {
   const counts = new Map<string, number>();
+  const sums = { virtualMs: 0, events: 0, revisions: 0, operations: 0, acknowledged: 0 };
   const failed: number[] = [];
-  let virtualMs = 0;
-  let events = 0;
-  let acknowledged = 0;
   const started = performance.now();
   for (let seed = first; seed <= last; seed++) {
     const result = await simulate(seed);
     for (const [name, count] of result.counts) counts.set(name, (counts.get(name) ?? 0) + count);
-    virtualMs += result.virtualMs;
-    events += result.events;
-    acknowledged += result.acknowledged;
+    for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += result[name];
     if (result.failure === null) continue;
     failed.push(seed);
     print(summary(result));
     print(describe(result.failure).split('\n').slice(0, 12).join('\n'));
   }
+  const seconds = Math.round((performance.now() - started) / 100) / 10;
   printCounts(counts);
-  const seconds = (performance.now() - started) / 1000;
-  print(
-    `${last - first + 1} seeds in ${seconds.toFixed(1)} s: ${(virtualMs / 3_600_000).toFixed(2)} h ` +
-      `of virtual time, ${events} events, ${acknowledged} operations acknowledged`,
-  );
+  const { virtualMs, ...rest } = sums;
+  const virtualHours = Math.round(virtualMs / 36_000) / 100;
+  const figures = { seeds: `${first}-${last}`, failed, seconds, virtualHours, ...rest };
+  print(JSON.stringify(figures));
   print(failed.length === 0 ? 'no seed failed' : `failed: ${failed.join(' ')}`);
+  if (out !== null) writeFileSync(out, record(figures, counts));
   return failed.length === 0 ? 0 : 1;
+}
+
+/** What was run, on what, and what happened in it. */
+function record(figures: object, counts: ReadonlyMap<string, number>): string {
+  const git = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8' }).trim();
+  const commit = git('rev-parse', 'HEAD');
+  const changed = git('status', '--porcelain', '--', 'src', 'test/sim', 'test/support');
+  const what = { commit, isClean: changed === '', node: process.version };
+  const happened = Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return `${JSON.stringify({ ...what, ...figures, happened }, null, 2)}\n`;
 }
 
 function summary({ seed, founders, virtualMs, events, acknowledged, ...rest }: RunResult): string {

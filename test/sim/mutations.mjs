@@ -53,9 +53,6 @@ export const mutations = {
       to: 'this.#nowTicks + Math.floor(extendTicks / 4);',
     },
   ],
-  'a log is not synced when it is read again': [
-    { file: 'src/wal/wal.ts', from: 'await file.sync();\n    await disk.syncDir(dir);\n', to: '' },
-  ],
   'a watcher that catches up goes live too early': [
     {
       file: 'src/mvcc/watch-hub.ts',

@@ -25,7 +25,8 @@ export function useSmallLimits(random: Random, isStorm: boolean): void {
     messagesQueuedMax: oneOf(20, 200),
     watchCatchUpRevisionsMax: oneOf(1, 7, 100),
     watchRecentBytesMax: oneOf(1, 8, 100) * KIB,
-    scanPageRowsMax: oneOf(1, 16, 200),
+    // A bucket that holds a handful of rows is read as one page.
+    scanPageRowsMax: oneOf(16, 50, 200),
     keysPerSliceMax: oneOf(1, 5, 100),
     leaseExpiriesPerCheckMax: oneOf(1, 3),
   });
