@@ -1,4 +1,4 @@
-/** The world of one run: machines in a network, who watches over them, and what clients have seen. */
+/** The world of one run: machines, their network, who watches, and what clients have seen. */
 
 import { must } from '../../src/assert.ts';
 import { seededRandom } from '../../src/platform/random.ts';

@@ -216,7 +216,8 @@ export class SimPeers implements Peers {
   ): Promise<boolean> {
     const { trace, timeline } = this.#network;
     const target = this.#network.listener(message.to);
-    const name = `${this.machine}>${target?.machine ?? '?'} state ${message.snapshot.metadata.index}`;
+    const { index } = message.snapshot.metadata;
+    const name = `${this.machine}>${target?.machine ?? '?'} state ${index}`;
     trace.add(timeline.nowMs, `${name} begins`);
     const taken = target === null ? false : await this.#stream(message, image, target, signal);
     trace.add(timeline.nowMs, `${name} ${taken ? 'taken' : 'not taken'}`);

@@ -1,5 +1,5 @@
-// `npm run sim -- --seed N [--verbose]` or `--seeds A-B`, and with `--broken "<rule>"` the same with
-// one of the rules in `mutations.mjs` broken.
+// `npm run sim -- --seed N [--verbose]` or `--seeds A-B [--out FILE]`, and with `--broken "<rule>"`
+// the same with one of the rules in `mutations.mjs` broken.
 
 import { load } from './bundle.mjs';
 import { mutations } from './mutations.mjs';
