@@ -5,13 +5,16 @@
  * A request that timed out may still be applied later; its outcome then finds nobody waiting.
  */
 
-import type { EtcdError } from '../errors.ts';
+import { type EtcdError, errors } from '../errors.ts';
 import type { Raft } from '../raft/raft.ts';
+import type { Term } from '../types.ts';
 
 /** An encoded entry that waits for Raft to take it. */
 export interface Offer {
   readonly kind: 'normal' | 'conf-change' | 'conf-change-v2';
   readonly data: Uint8Array;
+  /** Only this member may append it, as the leader of this term; any other leader must not. */
+  readonly onlyInTerm?: Term | undefined;
 }
 
 interface Waiter {
@@ -55,8 +58,13 @@ export class Proposals {
   }
 
   /** Hands over what waits for Raft, in order, until it refuses one. */
-  offerTo(raft: Pick<Raft, 'propose' | 'proposeMembership'>): void {
-    for (const [id, { kind, data }] of this.#unaccepted) {
+  offerTo(raft: Pick<Raft, 'propose' | 'proposeMembership' | 'state' | 'term'>): void {
+    for (const [id, { kind, data, onlyInTerm }] of this.#unaccepted) {
+      if (onlyInTerm !== undefined && (raft.state !== 'leader' || raft.term !== onlyInTerm)) {
+        this.#unaccepted.delete(id);
+        this.reject(id, errors.leaderChanged);
+        continue;
+      }
       const isTaken = kind === 'normal' ? raft.propose(data) : raft.proposeMembership(kind, data);
       if (!isTaken) return;
       this.#unaccepted.delete(id);

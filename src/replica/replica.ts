@@ -113,7 +113,8 @@ export class Replica {
       lessor: options.stateMachine.lessor,
       tickMs: options.tickMs,
       electionTicks: options.electionTicks,
-      revoke: (id) => this.propose('leaseRevoke', { id }),
+      // A later leader may have renewed the lease: this is for nobody but the one that says so.
+      revoke: (id) => this.#propose('leaseRevoke', { id }, this.term),
       expired: () => options.observer.leaseExpired(),
     });
     this.#compaction = new CompactionRunner({
@@ -198,6 +199,14 @@ export class Replica {
    * error, `tooManyRequests`, `requestTooLarge`, `stopped`, or one of the timeouts.
    */
   propose<C extends ProposalKind>(kind: C, value: CommandOf<C>): Promise<Outcomes[C]> {
+    return this.#propose(kind, value);
+  }
+
+  #propose<C extends ProposalKind>(
+    kind: C,
+    value: CommandOf<C>,
+    onlyInTerm?: Term,
+  ): Promise<Outcomes[C]> {
     if (this.#state !== 'running') return Promise.reject(errors.stopped);
     const backlog = this.commit - this.applied;
     if (
@@ -214,7 +223,7 @@ export class Replica {
       request: { case: kind, value } as never,
     });
     if (data.length > this.#options.requestBytesMax) return Promise.reject(errors.requestTooLarge);
-    return this.#offer(id, { kind: 'normal', data });
+    return this.#offer(id, { kind: 'normal', data, onlyInTerm });
   }
 
   /**
