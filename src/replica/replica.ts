@@ -113,8 +113,8 @@ export class Replica {
       lessor: options.stateMachine.lessor,
       tickMs: options.tickMs,
       electionTicks: options.electionTicks,
-      // A later leader may have renewed the lease: this is for nobody but the one that says so.
-      revoke: (id) => this.#propose('leaseRevoke', { id }, this.term),
+      // A later leader may have renewed the lease.
+      revoke: (id) => this.propose('leaseRevoke', { id }, this.term),
       expired: () => options.observer.leaseExpired(),
     });
     this.#compaction = new CompactionRunner({
@@ -196,13 +196,9 @@ export class Replica {
 
   /**
    * Puts a command into the log and waits until it is applied here. Rejects with the outcome's
-   * error, `tooManyRequests`, `requestTooLarge`, `stopped`, or one of the timeouts.
+   * error, `tooManyRequests`, `requestTooLarge`, `stopped`, a timeout, or `leaderChanged` (a term).
    */
-  propose<C extends ProposalKind>(kind: C, value: CommandOf<C>): Promise<Outcomes[C]> {
-    return this.#propose(kind, value);
-  }
-
-  #propose<C extends ProposalKind>(
+  propose<C extends ProposalKind>(
     kind: C,
     value: CommandOf<C>,
     onlyInTerm?: Term,
