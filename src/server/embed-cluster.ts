@@ -124,6 +124,10 @@ class Cluster implements EtcdCluster {
     });
     const outcomes = await Promise.allSettled(started);
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    // Nobody can join before.
+    await this.#whenFound('the version of the cluster was not decided', () =>
+      this.#seats.every(({ running }) => isVersioned(running)) ? true : undefined,
+    );
   }
 
   get names(): readonly string[] {
@@ -139,18 +143,23 @@ class Cluster implements EtcdCluster {
   }
 
   leader(): Promise<Etcd> {
-    const leading = (): Etcd | undefined =>
-      this.#seats.find(({ running }) => running?.etcd.isLeader)?.running?.etcd;
-    const now = leading();
+    return this.#whenFound('no member leads', () => {
+      return this.#seats.find(({ running }) => running?.etcd.isLeader)?.running?.etcd;
+    });
+  }
+
+  /** What `look` finds, now or within some election timeouts. */
+  #whenFound<T>(otherwise: string, look: () => T | undefined): Promise<T> {
+    const now = look();
     if (now !== undefined) return Promise.resolve(now);
     const { heartbeatInterval = 100, electionTimeout = 1000 } = this.#seats[0]?.options ?? {};
     let triesLeft = (ELECTIONS_WAITED * electionTimeout) / heartbeatInterval;
     return new Promise((resolve, reject) => {
       const stop = systemClock.every(heartbeatInterval, () => {
-        const found = leading();
+        const found = look();
         if (found === undefined && --triesLeft > 0) return;
         stop();
-        if (found === undefined) reject(new Error('no member leads'));
+        if (found === undefined) reject(new Error(otherwise));
         else resolve(found);
       });
     });
@@ -209,4 +218,8 @@ class Cluster implements EtcdCluster {
     if (from === to || this.#groups === null) return true;
     return this.#groups.some((group) => group.includes(from) && group.includes(to));
   }
+}
+
+function isVersioned(running: EmbeddedMember | null): boolean {
+  return running !== null && running.member.replica.stateMachine.clusterVersion !== '';
 }

@@ -26,6 +26,7 @@ import type { ChangeMembers } from './joint-changes.ts';
 import type { LeaderTransfer } from './leader-transfer.ts';
 import { openLinkedStorage } from './linked-storage.ts';
 import { Observation } from './observation.ts';
+import { refuseOtherCluster } from './other-cluster.ts';
 import { publish } from './publish.ts';
 import { createServices, type Served, type Services } from './services.ts';
 import type { Links } from './severable-peers.ts';
@@ -164,11 +165,19 @@ async function startBehind(
     await frontend.close();
     observation.close();
   });
+  const published = new AbortController();
+  const links = { replica, peers: peerClient, clock: systemClock };
   try {
-    await publish(replica, clusterVersion, config, frontend.advertisedUrls);
+    await Promise.race([
+      publish(replica, clusterVersion, config, frontend.advertisedUrls),
+      // It only matters when it refuses.
+      refuseOtherCluster(links, published.signal).then(() => new Promise<never>(() => {})),
+    ]);
   } catch (error) {
     await stop();
     throw error;
+  } finally {
+    published.abort();
   }
   logServing(options, frontend, replica);
   frontend.serve({
