@@ -175,7 +175,10 @@ export interface StateImage {
   close(): Promise<void>;
 }
 
-/** The other members. Sending may drop, delay, repeat or reorder, and never waits. */
+/**
+ * The other members. Sending may drop, delay, repeat or reorder, and never waits. Only `prop` is
+ * not repeated: what is proposed twice is carried out twice.
+ */
 export interface Peers {
   /** Called once, before anything is sent. */
   start(events: PeerEvents): void;

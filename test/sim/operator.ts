@@ -5,10 +5,12 @@
 
 import { must } from '../../src/assert.ts';
 import { EtcdError } from '../../src/errors.ts';
+import { silentLog } from '../../src/log.ts';
 import type { Random } from '../../src/ports.ts';
 import type { Member } from '../../src/replica/members.ts';
+import { createJointChanges, type MemberStep } from '../../src/server/joint-changes.ts';
 import type { Cluster } from './cluster.ts';
-import type { Running } from './machine.ts';
+import type { Machine, Running } from './machine.ts';
 
 const MEMBERS_MAX = 5;
 
@@ -75,20 +77,22 @@ export class Operator {
     });
   }
 
-  async #change({ replica, changes }: Running): Promise<void> {
+  async #change(running: Running): Promise<void> {
     const { trace } = this.#cluster;
+    const { replica, changes } = running;
     const members = replica.stateMachine.members.list();
     // A member that has just begun knows nobody yet.
     if (members.length === 0) return;
+    if (this.#random.below(4) === 0) {
+      await this.#changeSeveral(running, members);
+      return;
+    }
     const learner = members.find(({ isLearner }) => isLearner);
     if (learner !== undefined && this.#random.below(2) === 0) {
       trace.count('promotions asked');
       await changes.promote(learner.id);
     } else if (members.length < MEMBERS_MAX && this.#random.below(2) === 0) {
-      const spare = this.#cluster.machines.find(
-        ({ begin, life, peerUrl }) =>
-          begin === null && life === null && !members.some((one) => one.peerUrls.includes(peerUrl)),
-      );
+      const [spare] = this.#spares(members);
       if (spare === undefined) return;
       trace.count('additions asked');
       await changes.add([spare.peerUrl], this.#random.below(4) > 0);
@@ -101,6 +105,33 @@ export class Operator {
       trace.count('removals asked');
       await changes.remove(member.id);
     }
+  }
+
+  /** Machines without a member, in the table or on them. */
+  #spares(members: readonly Member[]): readonly Machine[] {
+    return this.#cluster.machines.filter(
+      ({ begin, life, peerUrl }) =>
+        begin === null && life === null && !members.some((one) => one.peerUrls.includes(peerUrl)),
+    );
+  }
+
+  /** By joint consensus: one voter goes, one or two come. */
+  async #changeSeveral({ replica, changes }: Running, members: readonly Member[]): Promise<void> {
+    const voters = members.filter(({ isLearner }) => !isLearner);
+    const spares = this.#spares(members).slice(0, 1 + this.#random.below(2));
+    if (voters.length <= 2 || members.length + spares.length > MEMBERS_MAX + 1) return;
+    const gone = must(voters[this.#random.below(voters.length)], 'one of them');
+    const steps: MemberStep[] = spares.map(({ peerUrl }) => ({ add: [peerUrl] }));
+    this.#cluster.trace.count('joint changes asked');
+    const change = createJointChanges({
+      replica,
+      changes,
+      peers: { version: () => Promise.resolve({ server: '', cluster: '', jointChanges: true }) },
+      requestTimeoutMs: 1000,
+      log: silentLog(),
+    });
+    await change([...steps, { remove: gone.id }]);
+    this.#cluster.trace.count('joint changes made');
   }
 
   #handOver(): void {
