@@ -219,7 +219,7 @@ export class Machine {
       walsMax: 2,
       walObserver: { wrote() {}, synced() {} },
       clock: life.clock,
-      random: seededRandom(this.#seed + BigInt(this.#lives)),
+      random: seededRandom((this.#seed << 20n) + BigInt(this.#lives)),
       start: this.begin,
       preVote: this.#around.settings.preVote,
     });
