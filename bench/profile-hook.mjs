@@ -1,6 +1,6 @@
 // Loaded into a Node server with --import: SIGUSR2 starts the CPU profiler, the next SIGUSR2 stops
-// it and writes the profile to the file named by BENCH_PROFILE; a third one begins anew. Node's own --cpu-prof would profile
-// the start as well, and writes nothing when the process ends by a signal.
+// it and writes the profile to the file named by BENCH_PROFILE; a third one begins anew. Node's own
+// --cpu-prof would profile the start as well, and writes nothing when the process ends by a signal.
 
 import { rmSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector';

@@ -80,8 +80,8 @@ export async function inTurns(rounds, measure) {
 }
 
 /**
- * Waits until other programs, and servers that nobody loads, keep no more than `cores` busy. After a
- * quarter of an hour it is as calm as it gets.
+ * Waits until other programs, and servers that nobody loads, keep no more than `cores` busy. After
+ * a quarter of an hour it is as calm as it gets.
  * @param {number} cores
  */
 async function calm(cores) {
