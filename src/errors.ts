@@ -109,10 +109,7 @@ export const errors = {
     Code.UNAVAILABLE,
     'request timed out, possibly due to connection lost',
   ),
-  timeoutLeaderTransfer: etcd(
-    Code.UNKNOWN,
-    'request timed out, leader transfer took too long',
-  ),
+  timeoutLeaderTransfer: etcd(Code.UNKNOWN, 'request timed out, leader transfer took too long'),
   timeoutWaitAppliedIndex: etcd(
     Code.UNAVAILABLE,
     'request timed out, waiting for the applied index took too long',
