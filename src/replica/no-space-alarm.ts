@@ -1,12 +1,16 @@
 /** Raising this member's NOSPACE alarm, once for all who meet the quota at the same time. */
 
+import { AlarmAction, type AlarmRequest, AlarmType } from '../codec/gen/etcdserverpb.ts';
+import type { MemberId } from '../types.ts';
+
 export class NoSpaceAlarm {
   readonly #activate: () => Promise<unknown>;
   #underWay: Promise<void> | null = null;
 
-  /** `activate` puts the alarm into the log. */
-  constructor(activate: () => Promise<unknown>) {
-    this.#activate = activate;
+  /** `propose` puts the alarm into the log. */
+  constructor(memberId: MemberId, propose: (request: AlarmRequest) => Promise<unknown>) {
+    const request = { action: AlarmAction.ACTIVATE, memberId, alarm: AlarmType.NOSPACE };
+    this.#activate = () => propose(request);
   }
 
   /**

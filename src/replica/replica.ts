@@ -12,8 +12,9 @@
  * is unknown. It knows nothing of transports, and of time only what ticks tell it.
  */
 
+import { setMaxListeners } from 'node:events';
 import { must } from '../assert.ts';
-import { AlarmAction, AlarmType, encodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';
+import { AlarmType, encodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';
 import { encodeConfChange } from '../codec/raftpb.ts';
 import { encode } from '../codec/wire.ts';
 import { EtcdError, errors } from '../errors.ts';
@@ -90,6 +91,7 @@ export class Replica {
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
+    setMaxListeners(0, this.stopping); // Every call that waits for something listens.
     this.memberId = options.memberId;
     this.clusterId = options.clusterId;
     this.stateMachine = options.stateMachine;
@@ -124,9 +126,7 @@ export class Replica {
       stopping: this.stopping,
       failed,
     });
-    const { memberId } = options;
-    const noSpace = { action: AlarmAction.ACTIVATE, memberId, alarm: AlarmType.NOSPACE };
-    this.#noSpace = new NoSpaceAlarm(() => this.propose('alarm', noSpace));
+    this.#noSpace = new NoSpaceAlarm(this.memberId, (alarm) => this.propose('alarm', alarm));
     this.#firstElection = options.electionTickAdvance
       ? new FirstElection(options.electionTicks)
       : null;
