@@ -252,7 +252,9 @@ export class Server {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
+  /** Empty before the first start. */
   logTail() {
+    if (this.pid === 0) return '';
     return readFileSync(this.#logPath(), 'utf8').slice(-LOG_TAIL_CHARS);
   }
 
