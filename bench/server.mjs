@@ -23,6 +23,10 @@ import { answerRevision, PUT, putRequest } from './wire/messages.mjs';
 const TMPFS_MAGIC = 0x01021994;
 const RAMFS_MAGIC = 0x858458f6;
 export const HOST = '127.0.0.1';
+const PORT_FIRST = 12_000;
+const PORTS = 20_000;
+/** @type {Set<number>} */
+const handedOut = new Set();
 const STOP_MS_MAX = 30_000;
 const RETRY_MS = 1;
 const LOG_TAIL_CHARS = 2000;
@@ -50,16 +54,30 @@ export function assertRealDisk(/** @type {string} */ directory) {
   }
 }
 
-/** @returns {Promise<number>} */
-function freePort() {
-  return new Promise((resolve, reject) => {
+/**
+ * Below the range that Linux takes the ports of outgoing connections from: a port stays free while
+ * its server is down, also when others go on dialling it.
+ * @returns {Promise<number>}
+ */
+async function freePort() {
+  for (;;) {
+    const port = PORT_FIRST + Math.floor(Math.random() * PORTS);
+    if (!handedOut.has(port) && (await isFree(port))) {
+      handedOut.add(port);
+      return port;
+    }
+  }
+}
+
+/**
+ * @param {number} port
+ * @returns {Promise<boolean>}
+ */
+function isFree(port) {
+  return new Promise((resolve) => {
     const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, HOST, () => {
-      const address = probe.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      probe.close(() => resolve(port));
-    });
+    probe.once('error', () => resolve(false));
+    probe.listen(port, HOST, () => probe.close(() => resolve(true)));
   });
 }
 
