@@ -100,6 +100,9 @@ export async function addMember(port, peerUrl) {
  */
 export async function hashKv(port, revision) {
   const message = { revision: String(revision) };
-  const answer = await call(port, 'maintenance/hashkv', message, HASH_MS_MAX);
+  // etcd 3.4 has it at another path.
+  const answer = await call(port, 'maintenance/hashkv', message, HASH_MS_MAX).catch(() =>
+    call(port, 'maintenance/hash', message, HASH_MS_MAX),
+  );
   return `${answer.hash} compacted at ${answer.compact_revision ?? '-1'}`;
 }
