@@ -193,6 +193,11 @@ class GrpcCaller implements Caller {
     return this.#call.metadata.get(name) ?? null;
   }
 
+  get commonName(): string {
+    // etcd: a call that says that it comes through a gateway is not its client's own.
+    return this.#call.metadata.has('grpcgateway-accept') ? '' : this.#call.commonName;
+  }
+
   onCancel(fn: () => void): () => void {
     this.#onCancel ??= new Set();
     this.#onCancel.add(fn);

@@ -17,6 +17,7 @@ export type RequestHead = Pick<IncomingMessage, 'headers' | 'headersDistinct' | 
  * has a response without a socket, which hears nothing.
  */
 export class HttpCaller implements Caller {
+  readonly commonName = '';
   readonly #request: RequestHead;
   #cancelled = false;
   #onCancel: Set<() => void> | null = null;

@@ -11,6 +11,11 @@ import type { Stop } from '../ports.ts';
 export interface Caller {
   /** First value of a request header, by its lower-case name. */
   metadata(name: string): string | null;
+  /**
+   * Common name in the verified certificate of a gRPC client, where `--client-cert-auth` makes it a
+   * user's name; '' otherwise, and always for JSON and embedded callers.
+   */
+  readonly commonName: string;
   /** True once the caller has gone away; checked by long work between its slices. */
   readonly cancelled: boolean;
   /** Calls `fn` once when the caller goes away before its answer, unless stopped before. */

@@ -36,6 +36,7 @@ class CountedEngine extends MemoryEngine {
 }
 
 class TestCaller implements Caller {
+  readonly commonName = '';
   cancelled = false;
   readonly #waiting = new Set<() => void>();
 

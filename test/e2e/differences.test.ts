@@ -68,7 +68,12 @@ it('streams a range in the order of keys whatever the sort target', async () => 
   const request = { ...readOptions(range.key), ...range, sortTarget: 4, serializable: true };
   const found: number[] = [];
   await new Promise<void>((resolve, reject) => {
-    const caller = { metadata: () => null, cancelled: false, onCancel: () => () => undefined };
+    const caller = {
+      metadata: () => null,
+      commonName: '',
+      cancelled: false,
+      onCancel: () => () => undefined,
+    };
     etcd.services.kv.rangeStream(request, caller, {
       send: ({ rangeResponse }) => found.push(rangeResponse?.kvs.length ?? 0),
       bufferedBytes: 0,

@@ -19,6 +19,7 @@ import { type LoneOptions, LoneReplica, TICK_MS } from './lone-replica.ts';
 
 export class FakeCaller implements Caller {
   readonly headers = new Map<string, string>();
+  commonName = '';
   cancelled = false;
   #waiting = new Set<() => void>();
 

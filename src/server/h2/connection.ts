@@ -40,13 +40,17 @@ import { Stream, type StreamHost } from './stream.ts';
 
 export type { Http2Connection, Http2Options } from './options.ts';
 
-/** Starts to serve a connection; `head` is what was read of it already. */
+/**
+ * Starts to serve a connection. `head` is what was read of it already; `commonName` is the name in
+ * the certificate by which the client is known, '' for none.
+ */
 export function serveHttp2(
   socket: Http2Socket,
   options: Http2Options,
   head: Uint8Array,
+  commonName = '',
 ): Http2Connection {
-  return new Connection(socket, options, head);
+  return new Connection(socket, options, head, commonName);
 }
 
 /** The payload of our ping between the two GOAWAYs of a graceful end. */
@@ -56,6 +60,7 @@ const STREAMS_UNLIMITED = 0xffffffff;
 
 class Connection implements Http2Connection, StreamHost, FrameSink {
   readonly peer: string;
+  readonly commonName: string;
   readonly output: Output;
   readonly encoder = new ResponseEncoder();
   readonly messageBytesMax: number;
@@ -93,13 +98,14 @@ class Connection implements Http2Connection, StreamHost, FrameSink {
   #phaseEndsMs: number;
   #readingPaused = false;
 
-  constructor(socket: Http2Socket, options: Http2Options, head: Uint8Array) {
+  constructor(socket: Http2Socket, options: Http2Options, head: Uint8Array, commonName: string) {
     const nowMs = options.monotonic();
     this.#socket = socket;
     this.#options = options;
     this.messageBytesMax = options.messageBytesMax;
     this.callBufferedBytesMax = options.callBufferedBytesMax;
     this.peer = peerName(socket);
+    this.commonName = commonName;
     this.output = new Output(socket, () => queueMicrotask(this.#flushAfterPromises));
     this.#pings = new PingPolicy(options.keepalive.minTimeMs);
     this.#idle = new IdleWatch(options.keepalive, nowMs);

@@ -23,6 +23,8 @@ export interface GrpcCall {
   readonly metadata: Metadata;
   /** Address and port of the client, as Go prints them. */
   readonly peer: string;
+  /** Common name in the client's certificate; '' when it does not count or there is none. */
+  readonly commonName: string;
   /** From `grpc-timeout`. The transport cancels the call by itself when it is over. */
   readonly timeoutMs: number | null;
   readonly cancelled: boolean;

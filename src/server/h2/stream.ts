@@ -23,6 +23,7 @@ export interface StreamHost {
   readonly output: Output;
   readonly encoder: ResponseEncoder;
   readonly peer: string;
+  readonly commonName: string;
   readonly messageBytesMax: number;
   readonly callBufferedBytesMax: number;
   /** The peer's credit for all streams; streams take from it. */
@@ -102,6 +103,10 @@ export class Stream implements GrpcCall, MessageSink {
 
   get peer(): string {
     return this.#host.peer;
+  }
+
+  get commonName(): string {
+    return this.#host.commonName;
   }
 
   get cancelled(): boolean {
