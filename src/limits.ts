@@ -151,6 +151,12 @@ export const limits = {
   txnDepthMax: 128,
   /** Bytes of one JSON request body beyond --max-request-bytes (base64 grows by a third). */
   jsonOverheadBytes: 1 * MIB,
+  /** Simple tokens remembered at once, some 200 bytes each; the longest unused make room. */
+  simpleTokensMax: 250_000,
+  /** Passwords hashed or compared at once; beyond one, writes of the log would wait for a core. */
+  passwordsAtOnce: 1,
+  /** Passwords that wait for their turn, at some 50 ms each with the default cost. */
+  passwordsQueuedMax: 1000,
   /** Connections accepted before the member is ready. */
   connectionsWaitingMax: 10_000,
   /** Milliseconds for which a member that stops lets requests finish that are under way. */

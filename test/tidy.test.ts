@@ -43,6 +43,7 @@ const DETERMINISTIC = [
   'src/raft/',
   'src/lease/',
   'src/mvcc/',
+  'src/auth/',
   'src/replica/state-machine.ts',
   'src/replica/txn.ts',
   'src/replica/alarms.ts',
@@ -52,6 +53,7 @@ const DETERMINISTIC = [
 const SYNCHRONOUS = [
   'src/raft/',
   'src/lease/',
+  'src/auth/',
   'src/replica/state-machine.ts',
   'src/replica/txn.ts',
 ];
