@@ -41,6 +41,11 @@ export function clusterVersionText({ major, minor }: Version): string {
   return `${major}.${minor}.0`;
 }
 
+/** etcd: where a downgrade may lead to. */
+export function oneMinorBelow({ major, minor }: Version): Version {
+  return { major, minor: minor - 1, patch: 0 };
+}
+
 /** Why this server cannot be part of a cluster of that version; `null` when it can. */
 export function clusterVersionProblem(cluster: string): string | null {
   const version = parseVersion(cluster);

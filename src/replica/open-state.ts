@@ -8,6 +8,7 @@ import { WatchHub } from '../mvcc/watch-hub.ts';
 import type { StagedRows } from '../ports.ts';
 import type { RowKey } from '../types.ts';
 import { Alarms } from './alarms.ts';
+import { storedDowngrade } from './downgrade-info.ts';
 import { Members } from './members.ts';
 import { storedNumber, storedText } from './position.ts';
 import { StateMachine } from './state-machine.ts';
@@ -54,6 +55,7 @@ export async function openStateMachine(
       appliedIndex: storedNumber(get, metaRows.consistentIndex),
       appliedTerm: storedNumber(get, metaRows.term),
       clusterVersion: storedText(get, rowKey(buckets.cluster, 'clusterVersion')),
+      downgradeInfo: storedDowngrade(get),
     },
     options.space,
   );

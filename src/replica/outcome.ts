@@ -50,6 +50,7 @@ export interface Outcomes {
   readonly alarm: AlarmOutcome;
   readonly clusterVersionSet: null;
   readonly clusterMemberAttrSet: null;
+  readonly downgradeInfoSet: null;
 }
 
 export type Command = NonNullable<InternalRaftRequest['request']>;

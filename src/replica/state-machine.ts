@@ -22,6 +22,7 @@ import { EMPTY_KEY, type Index, type LeaseId, type Term } from '../types.ts';
 import { clusterVersionProblem } from '../version.ts';
 import type { Alarms } from './alarms.ts';
 import { leaseGrantCost, putCost, txnCost } from './cost.ts';
+import { type DowngradeInfo, downgradeJson, downgradeRow, NO_DOWNGRADE } from './downgrade-info.ts';
 import { jointChangeOf } from './joint-change.ts';
 import type { Members } from './members.ts';
 import type { AlarmOutcome, Command, Result } from './outcome.ts';
@@ -50,6 +51,7 @@ export interface StateMachineParts {
   readonly appliedIndex: Index;
   readonly appliedTerm: Term;
   readonly clusterVersion: string;
+  readonly downgradeInfo: DowngradeInfo;
 }
 
 const clusterVersionRow = rowKey(buckets.cluster, 'clusterVersion');
@@ -70,6 +72,7 @@ export class StateMachine {
   #appliedIndex: Index;
   #appliedTerm: Term;
   #clusterVersion: string;
+  #downgradeInfo: DowngradeInfo;
   #space: (cost: number) => boolean;
 
   /** `space` says whether this member has room for that many more bytes (a local matter). */
@@ -83,6 +86,7 @@ export class StateMachine {
     this.#appliedIndex = parts.appliedIndex;
     this.#appliedTerm = parts.appliedTerm;
     this.#clusterVersion = parts.clusterVersion;
+    this.#downgradeInfo = parts.downgradeInfo;
     this.#space = space;
   }
 
@@ -97,6 +101,10 @@ export class StateMachine {
   /** Empty until the first leader has decided it. */
   get clusterVersion(): string {
     return this.#clusterVersion;
+  }
+
+  get downgradeInfo(): DowngradeInfo {
+    return this.#downgradeInfo;
   }
 
   apply(entry: Entry): Applied {
@@ -126,6 +134,7 @@ export class StateMachine {
     this.#appliedIndex = other.#appliedIndex;
     this.#appliedTerm = other.#appliedTerm;
     this.#clusterVersion = other.#clusterVersion;
+    this.#downgradeInfo = other.#downgradeInfo;
     this.hub.storeReplaced(revision);
   }
 
@@ -178,6 +187,12 @@ export class StateMachine {
         if (memberAttributes !== null) {
           this.members.publish(memberId, memberAttributes.name, memberAttributes.clientUrls);
         }
+        return null;
+      }
+      case 'downgradeInfoSet': {
+        const { enabled, ver } = command.value;
+        this.#downgradeInfo = enabled ? { enabled, targetVersion: ver } : NO_DOWNGRADE;
+        this.rows.put(downgradeRow, Buffer.from(downgradeJson(this.#downgradeInfo)));
         return null;
       }
       case 'range':

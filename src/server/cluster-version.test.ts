@@ -2,11 +2,18 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { recordedLog } from '../../test/support/fake-cluster.ts';
 import { EtcdError, errors } from '../errors.ts';
 import { createLog } from '../log.ts';
+import { NO_DOWNGRADE } from '../replica/downgrade-info.ts';
 import type { Member } from '../replica/members.ts';
 import { commandOf, decodeV2Request } from '../replica/v2-request.ts';
 import type { MemberId } from '../types.ts';
 import { parseVersion } from '../version.ts';
-import { type Census, ClusterVersion, formFor, versionFor } from './cluster-version.ts';
+import {
+  type Census,
+  ClusterVersion,
+  downgradedVersionFor,
+  formFor,
+  versionFor,
+} from './cluster-version.ts';
 import type { PeerVersions } from './peer-requests.ts';
 
 const version = (text: string | null) => (text === null ? null : parseVersion(text));
@@ -50,6 +57,22 @@ describe('the version to set', () => {
   });
 });
 
+describe('the version to set during a downgrade', () => {
+  it.each([
+    ['3.6.0', census('3.7.0', '3.7.1')],
+    [null, census('3.6.0', '3.6.14')],
+    [null, census('3.7.0', SILENT)],
+    [null, census(null, '3.7.1')],
+    ['cluster-version', census('3.8.0', '3.7.1')],
+    ['minimal-server-version', census('3.7.0', '3.6.14')],
+  ])('to 3.6 is %s for %j', (expected, members) => {
+    const found = downgradedVersionFor(members, '3.6.0');
+    expect('version' in found ? found.version : found.name).toEqual(
+      expected?.startsWith('3') === true ? version(expected) : expected,
+    );
+  });
+});
+
 const id = (value: bigint) => value as MemberId;
 const member = (of: bigint): Member => ({
   id: id(of),
@@ -72,6 +95,7 @@ const replica = {
   term: 2,
   stateMachine: {
     clusterVersion: '',
+    downgradeInfo: NO_DOWNGRADE,
     appliedTerm: 2,
     members: { list: () => [member(1n), member(2n), member(3n)], isRemoved: () => false },
   },
@@ -90,6 +114,7 @@ beforeEach(() => {
   Object.assign(replica, { isLeader: true, term: 2 });
   Object.assign(replica.stateMachine, {
     clusterVersion: '',
+    downgradeInfo: NO_DOWNGRADE,
     appliedTerm: 2,
     members: { list: () => [member(1n), member(2n), member(3n)], isRemoved: () => false },
   });
@@ -198,6 +223,59 @@ describe('the leader', () => {
       ['enabled capabilities for version', { 'cluster-version': '3.4' }],
       ['updated cluster version', { from: '3.4', to: '3.7' }],
       ['enabled capabilities for version', { 'cluster-version': '3.7' }],
+    ]);
+  });
+
+  it('lowers the version for a downgrade, and raises it when that is cancelled', async () => {
+    says(2, '3.7.1');
+    says(3, '3.7.0');
+    const { log, lines } = recordedLog();
+    const versions = newClusterVersion({ log });
+    Object.assign(replica.stateMachine, {
+      clusterVersion: '3.7.0',
+      downgradeInfo: { enabled: true, targetVersion: '3.6.0' },
+    });
+    await tick(versions, 100);
+    expect(proposed).toEqual([set('3.6.0')]);
+    replica.stateMachine.clusterVersion = '3.6.0';
+    await tick(versions, 4000);
+    expect(proposed).toHaveLength(1);
+    const told = lines.map(({ msg, level, ...fields }) => [msg, fields]);
+    expect(told).toContainEqual([
+      'The server is ready to downgrade',
+      { 'target-version': '3.6.0', 'server-version': '3.7.1' },
+    ]);
+    expect(told).toContainEqual([
+      'updating cluster version using v3 API',
+      { from: '3.7', to: '3.6' },
+    ]);
+    replica.stateMachine.downgradeInfo = NO_DOWNGRADE;
+    await tick(versions, 4000);
+    expect(proposed).toEqual([set('3.6.0'), set('3.7.0')]);
+  });
+
+  it('says what stands in the way of a downgrade', async () => {
+    says(2, '3.7.1');
+    says(3, '3.5.9');
+    const { log, lines } = recordedLog();
+    Object.assign(replica.stateMachine, {
+      clusterVersion: '3.7.0',
+      downgradeInfo: { enabled: true, targetVersion: '3.6.0' },
+    });
+    await tick(newClusterVersion({ log }), 100);
+    expect(proposed).toEqual([]);
+    expect(lines.slice(-2)).toEqual([
+      {
+        level: 'error',
+        msg: 'Cannot downgrade from minimal-server-version to downgrade-target',
+        'downgrade-target': '3.6.0',
+        'minimal-server-version': '3.5.9',
+      },
+      {
+        level: 'error',
+        msg: 'Failed to monitor cluster version',
+        error: 'invalid downgrade target',
+      },
     ]);
   });
 

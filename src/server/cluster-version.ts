@@ -1,7 +1,8 @@
 /**
  * The cluster's version: what every member is able to do, decided by the leader from what the
- * members say of themselves. It is only ever raised. A member also tells its name and client URLs
- * from here, because both are told in one of two forms, and the version decides which.
+ * members say of themselves. It is only ever raised, except on the way of a downgrade. A member
+ * also tells its name and client URLs from here, because both are told in one of two forms, and the
+ * version decides which.
  *
  * The forms: members of 3.4 end themselves when they meet a request of today, and members of 3.7
  * when they meet one of the v2 store. So the older form is used exactly as long as some member is
@@ -21,10 +22,12 @@ import {
   clusterVersionText,
   compareMinor,
   MIN_CLUSTER_VERSION,
+  oneMinorBelow,
   parseVersion,
   SERVER_VERSION,
   type Version,
 } from '../version.ts';
+import type { MemberVersion } from './downgrade-monitor.ts';
 import type { PeerRequests, PeerVersions } from './peer-requests.ts';
 
 export interface ClusterVersionDeps {
@@ -53,6 +56,9 @@ const OWN = must(parseVersion(SERVER_VERSION), 'the own version is one');
 /** From here on every member understands the requests of today. */
 const V3_SINCE: Version = { major: 3, minor: 5, patch: 0 };
 
+/** etcd: from here on a database says its version. */
+const STORAGE_SINCE: Version = { major: 3, minor: 6, patch: 0 };
+
 /** What the members said, this one included. */
 export interface Census {
   /** `null` for a member that did not answer, or not with a version. */
@@ -77,6 +83,24 @@ export function versionFor({ servers, cluster }: Census): Version | null {
   if (lowest === null || lowest.major !== cluster.major) return null;
   return compareMinor(cluster, lowest) < 0 ? lowest : null;
 }
+
+/** The version to set while a downgrade is under way, `null` to leave it, or why it cannot be. */
+export function downgradedVersionFor({ servers, cluster }: Census, target: string): Downgraded {
+  const lowest = lowestOf(servers);
+  if (cluster === null || lowest === null) return { version: null };
+  if (target === clusterVersionText(cluster)) return { version: null };
+  for (const [name, from] of [
+    ['cluster-version', cluster],
+    ['minimal-server-version', lowest],
+  ] as const) {
+    if (target !== clusterVersionText(oneMinorBelow(from))) return { name, from };
+  }
+  return { version: parseVersion(target) };
+}
+
+type Downgraded =
+  | { readonly version: Version | null }
+  | { readonly name: 'cluster-version' | 'minimal-server-version'; readonly from: Version };
 
 /** `null` when one of them is not known. */
 function lowestOf(servers: readonly (Version | null)[]): Version | null {
@@ -141,12 +165,42 @@ export class ClusterVersion {
     if (applied === this.#applied) return;
     const before = parseVersion(this.#applied);
     const version = parseVersion(applied);
+    const storage = this.#applied;
     this.#applied = applied;
     if (version === null) return;
     const to = { 'cluster-version': minorText(version) };
+    if (before === null) this.#logDowngrade();
     if (before === null) log.info('set initial cluster version', to);
     else log.info('updated cluster version', { from: minorText(before), to: minorText(version) });
     log.info('enabled capabilities for version', to);
+    const isVersioned = before !== null && compareMinor(before, STORAGE_SINCE) >= 0;
+    if (isVersioned && compareMinor(version, STORAGE_SINCE) >= 0)
+      this.#logStorage(storage, applied);
+  }
+
+  #logDowngrade(): void {
+    const { enabled, targetVersion } = this.#deps.replica.stateMachine.downgradeInfo;
+    if (!enabled) return;
+    this.#deps.log.info('cluster is downgrading to target version', {
+      'target-cluster-version': targetVersion,
+      'current-server-version': SERVER_VERSION,
+    });
+  }
+
+  /** The version of the database is set with the cluster's. */
+  #logStorage(from: string, to: string): void {
+    const { replica, log } = this.#deps;
+    log.info('cluster version differs from storage version.', {
+      'cluster-version': to,
+      'storage-version': from,
+    });
+    log.info('updated storage version', { 'new-storage-version': to });
+    const { enabled, targetVersion } = replica.stateMachine.downgradeInfo;
+    if (!enabled) return;
+    log.info('The server is ready to downgrade', {
+      'target-version': targetVersion,
+      'server-version': SERVER_VERSION,
+    });
   }
 
   /** Sets the version when it is due. Rejects as `propose` does. */
@@ -155,7 +209,7 @@ export class ClusterVersion {
     const isUndecided = replica.stateMachine.clusterVersion === '';
     const timeoutMs = isUndecided ? PATIENCE_MS : this.#deps.requestTimeoutMs;
     const census = await this.#census(timeoutMs);
-    const version = versionFor(census);
+    const version = this.#due(census);
     if (version === null || !replica.isLeader) return;
     const form = this.#formNow(census);
     if (form === null) {
@@ -174,6 +228,20 @@ export class ClusterVersion {
     if (form === 'v3') await replica.propose('clusterVersionSet', { ver });
     else await replica.proposeEncoded('normal', (id) => encodeV2ClusterVersion(id, ver));
     log.info('cluster version is updated', { 'cluster-version': to });
+  }
+
+  #due(census: Census): Version | null {
+    const { replica, log } = this.#deps;
+    const { enabled, targetVersion } = replica.stateMachine.downgradeInfo;
+    if (!enabled || census.cluster === null) return versionFor(census);
+    const due = downgradedVersionFor(census, targetVersion);
+    if ('version' in due) return due.version;
+    log.error(`Cannot downgrade from ${due.name} to downgrade-target`, {
+      'downgrade-target': targetVersion,
+      [due.name]: versionText(due.from),
+    });
+    log.error('Failed to monitor cluster version', { error: 'invalid downgrade target' });
+    return null;
   }
 
   /**
@@ -198,6 +266,17 @@ export class ClusterVersion {
   #formNow(census: Census): RequestForm | null {
     const isPatient = this.#deps.monotonic() - this.#startedMs < PATIENCE_MS;
     return formFor(census) ?? (isPatient ? null : 'v3');
+  }
+
+  /** What every member says of itself, this one included. */
+  async memberVersions(): Promise<readonly MemberVersion[]> {
+    const { replica, requestTimeoutMs } = this.#deps;
+    const ask = async (member: PeerAddress): Promise<MemberVersion> => {
+      const answer = await this.#ask(member, requestTimeoutMs);
+      return { id: member.id, server: answer?.server ?? null };
+    };
+    const others = await Promise.all(this.#others().map(ask));
+    return [{ id: replica.memberId, server: SERVER_VERSION }, ...others];
   }
 
   async #census(timeoutMs: number): Promise<Census> {
@@ -236,6 +315,10 @@ export class ClusterVersion {
     log.warn('failed to get version', { 'remote-member-id': hexId(id), error: reason });
     return null;
   }
+}
+
+function versionText({ major, minor, patch }: Version): string {
+  return `${major}.${minor}.${patch}`;
 }
 
 function minorText({ major, minor }: Version): string {

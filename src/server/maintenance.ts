@@ -8,6 +8,7 @@ import {
   type DefragmentResponse,
   decodeAlarmRequest,
   decodeDefragmentRequest,
+  decodeDowngradeRequest,
   decodeHashKVRequest,
   decodeHashRequest,
   decodeMoveLeaderRequest,
@@ -15,6 +16,7 @@ import {
   decodeStatusRequest,
   encodeAlarmResponse,
   encodeDefragmentResponse,
+  encodeDowngradeResponse,
   encodeHashKVResponse,
   encodeHashResponse,
   encodeMoveLeaderResponse,
@@ -31,13 +33,15 @@ import {
 import { DEFAULT_QUOTA_BYTES } from '../config/start.ts';
 import { Code, EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
+import type { Log } from '../log.ts';
 import type { Engine } from '../ports.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { MemberId, Revision } from '../types.ts';
 import { SERVER_VERSION } from '../version.ts';
 import { hashDatabase } from './database-hash.ts';
+import { createDowngrade } from './downgrade.ts';
 import type { LeaderTransfer } from './leader-transfer.ts';
-import { type Method, serverStream, unary, unimplemented } from './rpc.ts';
+import { type Method, serverStream, unary } from './rpc.ts';
 import { createSnapshot } from './snapshot.ts';
 import type { DatabaseSize, Space } from './space.ts';
 
@@ -47,6 +51,7 @@ export interface MaintenanceDeps {
   readonly size: DatabaseSize;
   readonly space: Space;
   readonly leaderTransfer: LeaderTransfer;
+  readonly log: Log;
   readonly header: (revision: Revision) => ResponseHeader;
   readonly breathe: () => Promise<void>;
   /** Reports a defragmentation of so many seconds. */
@@ -108,7 +113,7 @@ export function createMaintenance(deps: MaintenanceDeps) {
         // The storage version follows the cluster's.
         storageVersion: replica.stateMachine.clusterVersion,
         dbSizeQuota: deps.space.quotaBytes ?? DEFAULT_QUOTA_BYTES,
-        downgradeInfo: { enabled: false, targetVersion: '' },
+        downgradeInfo: replica.stateMachine.downgradeInfo,
       };
     },
 
@@ -139,6 +144,8 @@ export function createMaintenance(deps: MaintenanceDeps) {
       await deps.leaderTransfer.moveLeader(targetId);
       return { header: null };
     },
+
+    downgrade: createDowngrade({ replica, header, log: deps.log }),
 
     snapshot: createSnapshot(deps),
   };
@@ -197,6 +204,11 @@ export function maintenanceMethods(maintenance: Maintenance): readonly Method[] 
       { decode: decodeMoveLeaderRequest, encode: encodeMoveLeaderResponse },
       maintenance.moveLeader,
     ),
-    unimplemented(service, 'Downgrade'),
+    unary(
+      service,
+      'Downgrade',
+      { decode: decodeDowngradeRequest, encode: encodeDowngradeResponse },
+      maintenance.downgrade,
+    ),
   ];
 }

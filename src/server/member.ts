@@ -25,6 +25,7 @@ import { type Frontend, openFrontend } from './frontend.ts';
 import type { ChangeMembers } from './joint-changes.ts';
 import type { LeaderTransfer } from './leader-transfer.ts';
 import { openLinkedStorage } from './linked-storage.ts';
+import { createMonitors, type Monitors } from './monitors.ts';
 import { Observation } from './observation.ts';
 import { refuseOtherCluster } from './other-cluster.ts';
 import { publish } from './publish.ts';
@@ -105,6 +106,7 @@ interface Parts {
   readonly observation: Observation;
   readonly served: Served;
   readonly clusterVersion: ClusterVersion;
+  readonly monitors: Monitors;
 }
 
 async function openParts(options: MemberOptions): Promise<Parts> {
@@ -133,7 +135,8 @@ async function openParts(options: MemberOptions): Promise<Parts> {
     monotonic: () => systemClock.monotonic(),
     log,
   });
-  return { storage, transport, peerClient, observation, served, clusterVersion };
+  const monitors = createMonitors({ config, log, replica, clusterVersion });
+  return { storage, transport, peerClient, observation, served, clusterVersion, monitors };
 }
 
 async function startBehind(
@@ -144,7 +147,7 @@ async function startBehind(
   const { config, log } = options;
   const onFatal = fatal.report;
   const parts = await openParts({ ...options, onFatal });
-  const { storage, transport, peerClient, observation, served, clusterVersion } = parts;
+  const { storage, transport, peerClient, observation, served, clusterVersion, monitors } = parts;
   const { replica } = storage;
   frontend.servePeers(createPeerServer(transport, served.peerApi));
   replica.start();
@@ -152,7 +155,7 @@ async function startBehind(
     const now = systemClock.monotonic();
     served.tick(now);
     frontend.tick(now);
-    clusterVersion.tick(now, onFatal);
+    monitors.tick(now, onFatal);
   });
   const stop = once(async () => {
     fatal.closing();

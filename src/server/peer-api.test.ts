@@ -98,8 +98,11 @@ describe('another member', () => {
     await expect(services.run(api.hashKv(9))).rejects.toBe(errors.futureRev);
   });
 
-  it('learns that there is no downgrade, from a member that is up to date', async () => {
+  it('learns whether there is a downgrade, from a member that is up to date', async () => {
     expect(await services.run(api.downgradeEnabled())).toBe(false);
+    const started = { enabled: true, ver: '3.6.0' };
+    await services.run(services.replica.propose('downgradeInfoSet', started));
+    expect(await services.run(api.downgradeEnabled())).toBe(true);
     services.replica.readBarrier = () => Promise.reject(errors.timeout);
     await expect(api.downgradeEnabled()).rejects.toBe(errors.timeout);
   });

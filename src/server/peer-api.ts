@@ -6,6 +6,7 @@
 
 import { errors } from '../errors.ts';
 import type { PeerApi } from '../peer/peer-api.ts';
+import type { DowngradeInfo } from '../replica/downgrade-info.ts';
 import { type Member, memberJson } from '../replica/members.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { ClusterService } from './cluster.ts';
@@ -18,6 +19,7 @@ export interface PeerApiDeps {
     readonly stateMachine: {
       readonly members: { list(): readonly Member[] };
       readonly clusterVersion: string;
+      readonly downgradeInfo: DowngradeInfo;
     };
   };
   readonly cluster: Pick<ClusterService, 'memberPromote'>;
@@ -58,8 +60,7 @@ export function createPeerApi({ replica, cluster, primary, maintenance }: PeerAp
 
     async downgradeEnabled() {
       await replica.readBarrier();
-      // No downgrade can be begun here.
-      return false;
+      return stateMachine.downgradeInfo.enabled;
     },
   };
 }

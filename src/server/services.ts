@@ -123,6 +123,7 @@ export function createServices(options: ServiceOptions): Served {
     size,
     space,
     leaderTransfer,
+    log,
     header,
     breathe,
     defragmented: (seconds) => observation.defragmented(seconds),

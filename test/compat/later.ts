@@ -19,7 +19,6 @@ export const LATER: ReadonlySet<string> = new Set([
   'Auth/UserGrantRole',
   'Auth/UserList',
   'Auth/UserRevokeRole',
-  'Maintenance/Downgrade',
 ]);
 
 /** The JSON routes of the methods of the list. */
@@ -29,7 +28,6 @@ const ROUTES: Readonly<Record<string, string>> = {
   '/v3/auth/enable': 'Auth/AuthEnable',
   '/v3/auth/status': 'Auth/AuthStatus',
   '/v3/auth/role/add': 'Auth/RoleAdd',
-  '/v3/maintenance/downgrade': 'Maintenance/Downgrade',
 };
 
 /** The method that an etcdctl command calls, for the commands that call one of the list. */
@@ -37,9 +35,6 @@ const CTL_METHODS: Readonly<Record<string, string>> = {
   'auth disable': 'Auth/AuthDisable',
   'auth enable': 'Auth/AuthEnable',
   'auth status': 'Auth/AuthStatus',
-  'downgrade cancel': 'Maintenance/Downgrade',
-  'downgrade enable': 'Maintenance/Downgrade',
-  'downgrade validate': 'Maintenance/Downgrade',
   'role add': 'Auth/RoleAdd',
   'role delete': 'Auth/RoleDelete',
   'role get': 'Auth/RoleGet',
