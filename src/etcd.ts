@@ -3,18 +3,25 @@
 
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
-import { logSettings, parseCommandLine } from './config/command-line.ts';
-import type { LogNote } from './config/note.ts';
+import { AssertionError } from './assert.ts';
+import { type LogSettings, logSettings, parseCommandLine } from './config/command-line.ts';
+import type { Settings } from './config/flags.ts';
+import { writeNotes } from './config/note.ts';
 import { createLog, type Log } from './log.ts';
+import { defaultHost } from './platform/default-host.ts';
 import { type Member, startMember } from './server/member.ts';
+import { announceStart } from './server/start-up.ts';
 
 // Left alone, V8 lets a large heap grow to several times its size before it collects: with a
 // million keys that is hundreds of megabytes of garbage in the resident size.
 setFlagsFromString('--heap-growing-percent=90');
 
 async function main(): Promise<void> {
-  const parsed = parseCommandLine(process.argv.slice(2), process.env, (path) =>
-    readFileSync(path, 'utf8'),
+  const parsed = parseCommandLine(
+    process.argv.slice(2),
+    process.env,
+    (path) => readFileSync(path, 'utf8'),
+    { program: process.argv[1] ?? 'etcd', defaultHost: defaultHost() },
   );
   if (parsed.kind === 'print') {
     process.stdout.write(parsed.stdout);
@@ -23,15 +30,26 @@ async function main(): Promise<void> {
     return;
   }
   if (parsed.kind === 'fail') {
-    const log = createLog(parsed.log ?? DEFAULT_LOG);
-    for (const note of parsed.notes) write(log, note);
+    writeNotes(parsed.notes, logsOf(parsed.log));
     process.stderr.write(parsed.stderr);
     process.exitCode = parsed.exitCode;
     return;
   }
   const { config, notes } = parsed;
-  const log = createLog(logSettings(config));
-  for (const note of notes) write(log, note);
+  const logs = logsOf(logSettings(config));
+  writeNotes(notes, logs);
+  const log = logs.configured;
+  try {
+    await run(config, log);
+  } catch (error) {
+    if (error instanceof AssertionError) throw error;
+    // etcd: whatever it was that failed.
+    log.fatal('discovery failed', { error: textOf(error) });
+  }
+}
+
+async function run(config: Settings, log: Log): Promise<void> {
+  await announceStart(config, log);
   let running: Member | null = null;
   const member = await startMember({
     config,
@@ -58,10 +76,8 @@ async function main(): Promise<void> {
       log.info('received signal; shutting down', {
         signal: signal === 'SIGTERM' ? 'terminated' : 'interrupt',
       });
-      log.info('closing etcd server', { name: config.name, 'data-dir': config.dataDir });
       member.close().then(
         () => {
-          log.info('closed etcd server', { name: config.name, 'data-dir': config.dataDir });
           // etcd: the process ends by the signal it was sent.
           process.kill(process.pid, signal);
         },
@@ -73,10 +89,10 @@ async function main(): Promise<void> {
 
 const DEFAULT_LOG = { level: 'info', format: 'json', outputs: ['default'] } as const;
 
-function write(log: Log, { level, msg, fields }: LogNote): void {
-  if (level === 'warn') log.warn(msg, fields);
-  else if (level === 'fatal') log.error(msg, fields);
-  else log.info(msg, fields);
+/** `settings` is null while they are not known. */
+function logsOf(settings: LogSettings | null) {
+  const byDefault = createLog(DEFAULT_LOG);
+  return { byDefault, configured: settings === null ? byDefault : createLog(settings) };
 }
 
 /** Errors that speak for themselves: the folder, the address or the settings are wrong. */
@@ -95,5 +111,8 @@ function textOf(error: unknown): string {
 }
 
 main().catch((error: unknown) => {
-  createLog(DEFAULT_LOG).fatal('discovery failed', { error: textOf(error) });
+  // As Go ends after a panic.
+  const stack = error instanceof Error ? `\n\n${error.stack ?? ''}` : '';
+  process.stderr.write(`panic: ${error instanceof Error ? error.message : error}${stack}\n`);
+  process.exit(2);
 });

@@ -18,6 +18,12 @@ export const PACKAGE_VERSION = '0.1.0';
 /** What etcd prints when it was built outside its own build script. */
 export const GIT_SHA = `Not provided (${PACKAGE_NAME} ${PACKAGE_VERSION})`;
 
+/** What Go calls a processor that Node knows by another name. */
+export function goArch(arch: string): string {
+  const names: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' };
+  return names[arch] ?? arch;
+}
+
 export interface Version {
   readonly major: number;
   readonly minor: number;

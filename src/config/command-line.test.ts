@@ -128,6 +128,15 @@ describe('command line', () => {
     expect(read).toMatchObject({ name: 'b', snapshotCount: 16, preVote: false });
   });
 
+  it('cuts numbers to what can be counted', () => {
+    const read = config([
+      '--snapshot-count=18446744073709551615',
+      '--quota-backend-bytes=-0x7fffffffffffffff',
+    ]);
+    expect(read.snapshotCount).toBe(Number.MAX_SAFE_INTEGER);
+    expect(read.quotaBackendBytes).toBe(-Number.MAX_SAFE_INTEGER);
+  });
+
   it('lists URLs sorted and once; an empty list keeps what was there', () => {
     const urls = 'http://127.0.0.1:2, http://127.0.0.1:1,http://127.0.0.1:2';
     const read = config(['--listen-peer-urls', urls, '--listen-metrics-urls', '']);
@@ -274,6 +283,23 @@ peer-transport-security:
     });
   });
 
+  it('takes no boolean for a text', () => {
+    expect(run([], { file: 'name: n\n' })).toMatchObject({
+      kind: 'fail',
+      exitCode: 1,
+      notes: [
+        {},
+        {
+          fields: {
+            error:
+              'error unmarshaling JSON: while decoding JSON: json: cannot unmarshal bool into ' +
+              'Go struct field configYAML.Config.name of type string',
+          },
+        },
+      ],
+    });
+  });
+
   it('keeps defaults for empty values and rebuilds the initial cluster from the name', () => {
     const file = 'name: a\ndata-dir:\nwal-dir:\nlisten-client-urls: http://127.0.0.1:1\n';
     expect(config([], { file })).toMatchObject({
@@ -297,7 +323,9 @@ peer-transport-security:
 describe('default host', () => {
   it('replaces default advertise hosts of a member that listens everywhere', () => {
     const args = ['--name=a', '--listen-peer-urls=http://0.0.0.0:3380'];
-    const result = parseCommandLine(args, {}, () => '', { defaultHost: '10.1.2.3' });
+    const result = parseCommandLine(args, {}, () => '', {
+      defaultHost: { host: '10.1.2.3', problem: null },
+    });
     expect(result).toMatchObject({
       kind: 'run',
       config: {

@@ -5,7 +5,7 @@
  */
 
 import type { LogLevel } from '../log.ts';
-import { resolveDefaults } from './defaults.ts';
+import { type DefaultHost, resolveDefaults } from './defaults.ts';
 import { readConfigFile } from './file.ts';
 import {
   type Draft,
@@ -52,8 +52,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface Surroundings {
   /** What the process was started as; shown in the first log line. */
   readonly program?: string;
-  /** Address of the default route, if one is known: replaces default advertise hosts. */
-  readonly defaultHost?: string | null;
+  /** Replaces default advertise hosts. */
+  readonly defaultHost?: DefaultHost;
 }
 
 /** State of one reading. */

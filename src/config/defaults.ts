@@ -11,6 +11,11 @@ export interface Resolved {
   readonly notes: readonly LogNote[];
 }
 
+/** Either the address of the machine's default route, or why there is none. */
+export type DefaultHost =
+  | { readonly host: string; readonly problem: null }
+  | { readonly host: null; readonly problem: string };
+
 /** `name=url` for each peer URL of this member. */
 export function initialClusterFromName(name: string, peerUrls: readonly string[]): string {
   return peerUrls.map((url) => `${name === '' ? 'default' : name}=${url}`).join(',');
@@ -18,10 +23,11 @@ export function initialClusterFromName(name: string, peerUrls: readonly string[]
 
 /**
  * etcd: UpdateDefaultClusterFromName. A member that listens on every address and was told nothing
- * else advertises the address of its default route.
+ * else advertises the address of its default route. `null`: nobody looked for one.
  */
-export function resolveDefaults(settings: Settings, defaultHost: string | null): Resolved {
+export function resolveDefaults(settings: Settings, found: DefaultHost | null): Resolved {
   const config = { ...settings };
+  const defaultHost = found?.host ?? null;
   const notes: LogNote[] = [];
   const peer = advertised(config.listenPeerUrls, config.initialAdvertisePeerUrls, defaultHost, {
     unchanged: defaults.initialAdvertisePeerUrls,
@@ -37,6 +43,10 @@ export function resolveDefaults(settings: Settings, defaultHost: string | null):
   if (defaultHost !== null && (peer !== null || client !== null)) {
     const fields = { host: defaultHost };
     notes.push(note('configured', 'info', 'detected default host for advertise', fields));
+  }
+  if (found !== null && found.problem !== null) {
+    const fields = { error: found.problem };
+    notes.push(note('configured', 'info', 'failed to detect default host', fields));
   }
   if (config.dataDir === '') {
     config.dataDir = `${config.name}.etcd`;

@@ -1,6 +1,6 @@
 /** The texts of --help and --version. */
 
-import { GIT_SHA, PACKAGE_NAME, PACKAGE_VERSION, SERVER_VERSION } from '../version.ts';
+import { GIT_SHA, goArch, PACKAGE_NAME, PACKAGE_VERSION, SERVER_VERSION } from '../version.ts';
 import { featureGateNames, featureGateSpecs } from './feature-gates.ts';
 import { flagGroups, specOf } from './flags.ts';
 
@@ -48,12 +48,11 @@ export function versionText(runtime: {
   readonly platform: string;
   readonly arch: string;
 }): string {
-  const arch = runtime.arch === 'x64' ? 'amd64' : runtime.arch;
   return [
     `etcd Version: ${SERVER_VERSION}`,
     `Git SHA: ${GIT_SHA}`,
     `Go Version: none (Node.js ${runtime.version})`,
-    `Go OS/Arch: ${runtime.platform}/${arch}`,
+    `Go OS/Arch: ${runtime.platform}/${goArch(runtime.arch)}`,
     `${PACKAGE_NAME} Version: ${PACKAGE_VERSION}`,
     '',
   ].join('\n');

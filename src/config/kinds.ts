@@ -24,13 +24,13 @@ const INT64_MAX = (1n << 63n) - 1n;
 const UINT64_MAX = (1n << 64n) - 1n;
 const UINT32_MAX = (1n << 32n) - 1n;
 
-/** YAML scalars that stand where text is expected become their text. */
+/**
+ * Numbers that stand where text is expected become their text, which etcd 3.4 and 3.5 did and files
+ * rely on. Booleans do not: a member that is called `n` or `on` would get another name.
+ */
 function yamlText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
-  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') {
-    return String(value);
-  }
-  return undefined;
+  return typeof value === 'number' || typeof value === 'bigint' ? String(value) : undefined;
 }
 
 /** 1.0 and 1e3 count as integers, as they do once YAML has become JSON. */

@@ -3,8 +3,11 @@
  * of the initial cluster, and the checks that etcd makes only then. Nothing here reads the machine.
  */
 
+import { isIP } from 'node:net';
 import { goDuration, parseDuration } from '../duration.ts';
-import { GIT_SHA, SERVER_VERSION } from '../version.ts';
+import type { Log } from '../log.ts';
+import { GIT_SHA, goArch, SERVER_VERSION } from '../version.ts';
+import { gateEnabled } from './feature-gates.ts';
 import type { Settings } from './flags.ts';
 import { goQuote, parseInteger, ValueError } from './go-text.ts';
 import { checkUrl, parseUrls, splitUrl } from './url.ts';
@@ -207,11 +210,41 @@ export function urlList(value: string | readonly string[]): readonly string[] {
   return parseUrls(typeof value === 'string' ? value : value.join(','));
 }
 
+/**
+ * etcd: with a feature gate, connections to other members come from the address that this member
+ * is known by to them. Empty: from any.
+ */
+export function localAddress(config: Settings, log: Log): string {
+  if (!gateEnabled(config.featureGates, 'SetMemberLocalAddr')) return '';
+  const urls = { 'advertise-peer-urls': config.initialAdvertisePeerUrls };
+  log.info('searching for a suitable member local address in AdvertisePeerURLs', urls);
+  for (const url of config.initialAdvertisePeerUrls) {
+    const host = splitUrl(url).host.replace(/^\[|\]$/g, '');
+    if (isIP(host) === 0 || /^(127\..*|::1|0\.0\.0\.0|::)$/.test(host)) continue;
+    log.info('setting member local address', { LocalAddr: host });
+    return host;
+  }
+  const lack = 'unable to set a member local address due to lack of suitable local addresses';
+  log.warn(lack, urls);
+  return '';
+}
+
+/** The fields of the lines around the end of a member. */
+export function closingFields(config: Settings) {
+  return {
+    name: config.name,
+    'data-dir': config.dataDir,
+    'advertise-peer-urls': config.initialAdvertisePeerUrls,
+    'advertise-client-urls': config.advertiseClientUrls,
+  };
+}
+
 /** The fields of the line "starting an etcd server", in etcd's order. */
 export function startFields(
   config: Settings,
   facts: {
     readonly memberInitialized: boolean;
+    /** See `localAddress`. */
     readonly localAddress: string;
     readonly cpus: number;
     readonly runtime: string;
@@ -219,7 +252,7 @@ export function startFields(
     readonly arch: string;
   },
 ): Readonly<Record<string, string | number | boolean | readonly string[]>> {
-  const { electionTicks, memberDir, quotaBytes } = effective(config);
+  const { electionTicks, memberDir } = effective(config);
   const compaction = goDuration(retentionNanoseconds(config) / 1_000_000);
   const cluster = facts.memberInitialized
     ? ''
@@ -229,7 +262,7 @@ export function startFields(
     'git-sha': GIT_SHA,
     'go-version': facts.runtime,
     'go-os': facts.platform,
-    'go-arch': facts.arch,
+    'go-arch': goArch(facts.arch),
     'max-cpu-set': facts.cpus,
     'max-cpu-available': facts.cpus,
     'member-initialized': facts.memberInitialized,
@@ -256,8 +289,9 @@ export function startFields(
     'host-whitelist': config.hostWhitelist,
     'initial-cluster': cluster,
     'initial-cluster-state': config.initialClusterState,
-    'initial-cluster-token': config.initialClusterToken,
-    'quota-backend-bytes': quotaBytes ?? config.quotaBackendBytes,
+    // etcd: neither is looked at any more.
+    'initial-cluster-token': facts.memberInitialized ? '' : config.initialClusterToken,
+    'quota-backend-bytes': config.quotaBackendBytes || DEFAULT_QUOTA_BYTES,
     'max-request-bytes': config.maxRequestBytes,
     'max-concurrent-streams': config.maxConcurrentStreams,
     'pre-vote': config.preVote,

@@ -3,7 +3,7 @@
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Settings } from '../config/flags.ts';
-import { effective } from '../config/start.ts';
+import { effective, listenerProblem } from '../config/start.ts';
 import { limits } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -13,7 +13,7 @@ import { serveHttp2 } from './h2/connection.ts';
 import type { Http2Connection } from './h2/options.ts';
 import { createHealth } from './health.ts';
 import { createHttp, type HttpDeps } from './http.ts';
-import { type Listener, type ListenerHandlers, listen } from './listener.ts';
+import { ListenError, type Listener, type ListenerHandlers, listen } from './listener.ts';
 import type { Observation } from './observation.ts';
 import type { Method } from './rpc.ts';
 import { createRpcGate, type RpcGate } from './rpc-gate.ts';
@@ -53,6 +53,7 @@ export class UnsupportedError extends Error {
 
 export async function openFrontend(config: Settings, log: Log): Promise<Frontend> {
   const opened: Listener[] = [];
+  let peers: readonly Listener[] | null = null;
   const open = async (urls: readonly string[]): Promise<readonly Listener[]> => {
     const listeners: Listener[] = [];
     for (const url of urls) {
@@ -65,16 +66,37 @@ export async function openFrontend(config: Settings, log: Log): Promise<Frontend
     return listeners;
   };
   try {
-    const peers = await open(config.listenPeerUrls);
+    log.info('configuring peer listeners', { 'listen-peer-urls': config.listenPeerUrls });
+    peers = await open(config.listenPeerUrls);
     const http = notReady();
     for (const listener of peers) listener.serve({ onHttp2: null, http });
+    log.info('configuring client listeners', { 'listen-client-urls': config.listenClientUrls });
+    const problem = listenerProblem(config);
+    if (problem !== null) throw new ListenError(problem);
     const clients = await open(config.listenClientUrls);
     const httpOnly = await open(config.listenClientHttpUrls);
     const metrics = await open(config.listenMetricsUrls);
     return frontendOf({ config, log, opened, peers, clients, httpOnly, metrics });
   } catch (error) {
-    for (const listener of opened) await listener.close();
+    await giveUp({ log, opened, peers }, error);
     throw error;
+  }
+}
+
+interface Given {
+  readonly log: Log;
+  readonly opened: readonly Listener[];
+  /** `null`: it was one of these that could not be opened. */
+  readonly peers: readonly Listener[] | null;
+}
+
+async function giveUp({ log, opened, peers }: Given, error: unknown): Promise<void> {
+  const reason = { error: error instanceof Error ? error.message : String(error) };
+  if (peers === null) log.error('creating peer listener failed', reason);
+  for (const listener of [...opened].reverse()) {
+    await listener.close();
+    if (peers === null || peers.includes(listener)) continue;
+    log.warn('closing client listener', { address: addressOf(listener), ...reason });
   }
 }
 
@@ -116,7 +138,10 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
     servePeers(http) {
       peerServer = http;
       http.emit('listening');
-      for (const listener of peers) listener.serve({ onHttp2: null, http });
+      for (const listener of peers) {
+        listener.serve({ onHttp2: null, http });
+        log.info('serving peer traffic', { address: addressOf(listener) });
+      }
     },
     serve(served) {
       gate = createRpcGate(served.replica, effective(config));
@@ -138,7 +163,7 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
         log.info('ready to serve client requests');
         log.info('serving client traffic insecurely; this is strongly discouraged!', {
           traffic: clients.includes(listener) ? (split ? 'grpc' : 'grpc+http') : 'http',
-          address: listener.url.replace(/^\w+:\/\//, ''),
+          address: addressOf(listener),
         });
       }
     },
@@ -171,6 +196,10 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
       await Promise.all(opened.map((listener) => listener.close()));
     },
   };
+}
+
+function addressOf({ url }: Listener): string {
+  return url.replace(/^\w+:\/\//, '');
 }
 
 /** What is under way when the member stops may finish until a deadline, which ticks tell. */

@@ -63,6 +63,7 @@ async function foundNew(deps: JoinDeps, urls: PeerUrls): Promise<Start> {
   if (await isBootstrapped(deps, self, founders)) {
     throw new BootstrapError(`member ${hexId(self.id)} has already been bootstrapped`);
   }
+  checkLearners(config, []);
   return { kind: 'new', ...founding };
 }
 
@@ -126,12 +127,15 @@ async function joinExisting(deps: JoinDeps, urls: PeerUrls): Promise<Start> {
   if (!(await isCompatible(deps, existing.members, memberId))) {
     throw new BootstrapError('incompatible with current running cluster');
   }
-  const learners = existing.members.filter(({ isLearner }) => isLearner).length;
-  if (learners > config.maxLearners) {
-    throw new BootstrapError('membership: too many learner members in cluster');
-  }
+  checkLearners(config, existing.members);
   const remotes = existing.members.map(({ id, peerUrls }) => ({ id, peerUrls }));
   return { kind: 'existing', clusterId: existing.clusterId, memberId, remotes };
+}
+
+/** etcd: also where there are none, since the maximum may be negative. */
+function checkLearners({ maxLearners }: Settings, members: readonly { isLearner: boolean }[]) {
+  if (members.filter(({ isLearner }) => isLearner).length <= maxLearners) return;
+  throw new BootstrapError('membership: too many learner members in cluster');
 }
 
 async function fetchMembers(

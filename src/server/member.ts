@@ -5,7 +5,7 @@
 
 import { availableParallelism } from 'node:os';
 import type { Settings } from '../config/flags.ts';
-import { effective, startFields } from '../config/start.ts';
+import { closingFields, effective, localAddress, startFields } from '../config/start.ts';
 import { EtcdError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Registry } from '../metrics/prom-registry.ts';
@@ -76,7 +76,7 @@ export interface Member {
 
 export async function openMember(options: MemberOptions): Promise<OpenedMember> {
   const { log } = options;
-  const frontend = await openFrontend(options.config, log);
+  const frontend = await openListeners(options);
   return {
     clientUrls: frontend.clientUrls,
     peerUrls: frontend.peerUrls,
@@ -86,12 +86,39 @@ export async function openMember(options: MemberOptions): Promise<OpenedMember> 
         await logStart({ ...options, config });
         return await startBehind(frontend, fatal, { ...options, config });
       } catch (error) {
-        await frontend.close();
+        await closing({ config, log }, () => frontend.close());
         throw fatal.reasonFor(error);
       }
     },
     close: () => frontend.close(),
   };
+}
+
+async function openListeners({ config, log }: MemberOptions): Promise<Frontend> {
+  const { socketReuseAddress, socketReusePort } = config;
+  if (socketReuseAddress || socketReusePort) {
+    log.info('configuring socket options', {
+      'reuse-address': socketReuseAddress,
+      'reuse-port': socketReusePort,
+    });
+  }
+  try {
+    return await openFrontend(config, log);
+  } catch (error) {
+    await closing({ config, log }, async () => {});
+    throw error;
+  }
+}
+
+/** etcd: these lines are also around the end of a start that has failed. */
+async function closing(
+  { config, log }: Pick<MemberOptions, 'config' | 'log'>,
+  close: () => Promise<void>,
+): Promise<void> {
+  const fields = closingFields(config);
+  log.info('closing etcd server', fields);
+  await close();
+  log.info('closed etcd server', fields);
 }
 
 export async function startMember(options: MemberOptions): Promise<Member> {
@@ -168,6 +195,7 @@ async function startBehind(
     await frontend.close();
     observation.close();
   });
+  logServing(options, frontend, replica);
   const published = new AbortController();
   const links = { replica, peers: peerClient, clock: systemClock };
   try {
@@ -182,7 +210,7 @@ async function startBehind(
   } finally {
     published.abort();
   }
-  logServing(options, frontend, replica);
+  logPublished(options, frontend, replica);
   frontend.serve({
     methods: served.methods,
     replica,
@@ -205,14 +233,14 @@ async function startBehind(
     services,
     changeMembers,
     metricsRegistry,
-    close: stop,
+    close: once(() => closing(options, stop)),
   };
 }
 
 async function logStart({ config, log, memory }: MemberOptions): Promise<void> {
   const fields = startFields(config, {
     memberInitialized: !memory && (await Wal.exists(systemDisk, effective(config).walDir)),
-    localAddress: '',
+    localAddress: localAddress(config, log),
     cpus: availableParallelism(),
     runtime: process.version,
     platform: process.platform,
@@ -230,6 +258,9 @@ function logServing({ config, log }: MemberOptions, frontend: Frontend, replica:
     'listen-client-urls': frontend.clientUrls,
     'listen-metrics-urls': config.listenMetricsUrls,
   });
+}
+
+function logPublished({ config, log }: MemberOptions, frontend: Frontend, replica: Replica): void {
   const clientUrls = frontend.advertisedUrls.join(' ');
   log.info('published local member to cluster through raft', {
     'local-member-id': hexId(replica.memberId),

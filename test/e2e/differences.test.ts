@@ -45,7 +45,7 @@ it('repeats the message of a gateway error as `error`', async () => {
 });
 
 it('refuses TLS', async () => {
-  const options = { memory: true, listenClientUrls: ['https://127.0.0.1:0'] };
+  const options = { memory: true, listenPeerUrls: ['https://127.0.0.1:0'] };
   await expect(startEtcd(options)).rejects.toThrow('TLS is not supported yet');
 });
 
