@@ -139,6 +139,10 @@ export const errors = {
   deadlineExceeded: new EtcdError(Code.DEADLINE_EXCEEDED, 'context deadline exceeded'),
   contextCanceled: new EtcdError(Code.CANCELED, 'context canceled'),
   proposalDropped: new EtcdError(Code.UNKNOWN, 'raft proposal dropped'),
+  noPasswordUser: new EtcdError(
+    Code.UNKNOWN,
+    'auth: authentication failed, password was given for no password user',
+  ),
   notPrimaryLessor: new EtcdError(Code.UNKNOWN, 'not a primary lessor'),
   leaderFieldMissing: new EtcdError(Code.UNKNOWN, '"leader" field must be provided'),
   electionNotLeader: new EtcdError(Code.UNKNOWN, 'election: not leader'),

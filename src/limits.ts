@@ -11,6 +11,8 @@ const MIB = 1024 * KIB;
 export const limits = {
   /** etcd: committed minus applied beyond which proposals are refused. */
   applyBacklogEntriesMax: 5000,
+  /** Bytes of the name of a user or role: bbolt's longest key. */
+  authNameBytesMax: 32_768,
   /** Proposals waiting for a leader to take them. */
   proposalsQueuedMax: 20_000,
   /** Bytes of committed entries handed to apply in one turn. */

@@ -44,6 +44,7 @@ const DETERMINISTIC = [
   'src/lease/',
   'src/mvcc/',
   'src/auth/',
+  'src/replica/auth-apply.ts',
   'src/replica/state-machine.ts',
   'src/replica/txn.ts',
   'src/replica/alarms.ts',
@@ -54,6 +55,7 @@ const SYNCHRONOUS = [
   'src/raft/',
   'src/lease/',
   'src/auth/',
+  'src/replica/auth-apply.ts',
   'src/replica/state-machine.ts',
   'src/replica/txn.ts',
 ];

@@ -1,11 +1,12 @@
 /** From rows to a state machine: at a start, and when another member's state was received. */
 
-import { bucketRange, buckets, metaRows, rowKey } from '../buckets.ts';
+import { AuthStore, type AuthStoreOptions } from '../auth/auth-store.ts';
+import { type Bucket, bucketRange, buckets, metaRows, rowKey } from '../buckets.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { limits } from '../limits.ts';
 import { KvStore } from '../mvcc/store.ts';
 import { WatchHub } from '../mvcc/watch-hub.ts';
-import type { StagedRows } from '../ports.ts';
+import type { Row, StagedRows } from '../ports.ts';
 import type { RowKey } from '../types.ts';
 import { Alarms } from './alarms.ts';
 import { storedDowngrade } from './downgrade-info.ts';
@@ -22,6 +23,7 @@ export interface StateOptions {
   /** Lets other work run between slices of long work. */
   readonly breathe: () => Promise<void>;
   readonly onFatal: (error: unknown) => void;
+  readonly auth: Omit<AuthStoreOptions, 'rows'>;
   /** Whether so many more bytes fit below the quota. */
   readonly space: (cost: number) => boolean;
 }
@@ -41,8 +43,10 @@ export async function openStateMachine(
     tickMs: options.tickMs,
     retryTicks: options.requestTimeoutTicks,
   });
-  await loadLeases(rows, lessor);
+  await load(rows, buckets.lease, lessor);
   if (lessor.size > 0) store.forEachLeased((key, lease) => lessor.attach(lease, key));
+  const auth = new AuthStore({ ...options.auth, rows });
+  for (const table of auth.tables) await load(rows, table.bucket, table);
   const get = rows.get.bind(rows);
   return new StateMachine(
     {
@@ -51,6 +55,7 @@ export async function openStateMachine(
       lessor,
       hub: new WatchHub(store, { breathe, onError: onFatal }),
       alarms: await Alarms.open(rows),
+      auth,
       members: await Members.open(rows, { learnersMax: options.learnersMax }),
       appliedIndex: storedNumber(get, metaRows.consistentIndex),
       appliedTerm: storedNumber(get, metaRows.term),
@@ -61,12 +66,16 @@ export async function openStateMachine(
   );
 }
 
-async function loadLeases(rows: StagedRows, lessor: Lessor): Promise<void> {
-  const { to } = bucketRange(buckets.lease);
-  let { from } = bucketRange(buckets.lease);
+async function load(
+  rows: StagedRows,
+  bucket: Bucket,
+  target: { load(rows: readonly Row[]): void },
+): Promise<void> {
+  const { to } = bucketRange(bucket);
+  let { from } = bucketRange(bucket);
   for (;;) {
     const page = await rows.scan({ from, to, limit: limits.scanPageRowsMax });
-    lessor.load(page);
+    target.load(page);
     const last = page.at(-1);
     if (last === undefined || page.length < limits.scanPageRowsMax) return;
     from = `${last.key}\x00` as RowKey;

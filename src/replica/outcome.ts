@@ -3,6 +3,7 @@
  * which the service adds, or an error from the catalogue.
  */
 
+import type { Permission } from '../codec/gen/authpb.ts';
 import type { AlarmMember, InternalRaftRequest, ResponseOp } from '../codec/gen/etcdserverpb.ts';
 import type { EncodedKeyValue } from '../codec/key-value.ts';
 import type { EtcdError } from '../errors.ts';
@@ -38,8 +39,37 @@ export interface AlarmOutcome {
   readonly alarms: readonly AlarmMember[];
 }
 
+export interface AuthStatusOutcome {
+  readonly enabled: boolean;
+  readonly revision: number;
+}
+
+export interface NamesOutcome {
+  readonly names: readonly string[];
+}
+
+export interface AuthOutcomes {
+  readonly authEnable: null;
+  readonly authDisable: null;
+  readonly authStatus: AuthStatusOutcome;
+  readonly authenticate: { readonly token: string };
+  readonly authUserAdd: null;
+  readonly authUserDelete: null;
+  readonly authUserChangePassword: null;
+  readonly authUserGrantRole: null;
+  readonly authUserRevokeRole: null;
+  readonly authUserGet: { readonly roles: readonly string[] };
+  readonly authUserList: NamesOutcome;
+  readonly authRoleAdd: null;
+  readonly authRoleDelete: null;
+  readonly authRoleGrantPermission: null;
+  readonly authRoleRevokePermission: null;
+  readonly authRoleGet: { readonly permissions: readonly Permission[] };
+  readonly authRoleList: NamesOutcome;
+}
+
 /** Request kinds of the log and what applying them answers. */
-export interface Outcomes {
+export interface Outcomes extends AuthOutcomes {
   readonly put: PutOutcome;
   readonly deleteRange: DeleteRangeOutcome;
   readonly txn: TxnOutcome;

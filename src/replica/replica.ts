@@ -14,6 +14,7 @@
 
 import { setMaxListeners } from 'node:events';
 import { must } from '../assert.ts';
+import { type Identity, NOBODY } from '../auth/identity.ts';
 import { AlarmType, encodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';
 import { encodeConfChange } from '../codec/raftpb.ts';
 import { encode } from '../codec/wire.ts';
@@ -116,7 +117,7 @@ export class Replica {
       tickMs: options.tickMs,
       electionTicks: options.electionTicks,
       // A later leader may have renewed the lease.
-      revoke: (id) => this.propose('leaseRevoke', { id }, this.term),
+      revoke: (id) => this.propose('leaseRevoke', { id }, this.stateMachine.auth.root, this.term),
       expired: () => options.observer.leaseExpired(),
     });
     this.#compaction = new CompactionRunner({
@@ -201,12 +202,12 @@ export class Replica {
   propose<C extends ProposalKind>(
     kind: C,
     value: CommandOf<C>,
+    { user: username, revision: authRevision }: Identity = NOBODY,
     onlyInTerm?: Term,
   ): Promise<Outcomes[C]> {
     if (this.#state !== 'running') return Promise.reject(errors.stopped);
-    const backlog = this.commit - this.applied;
     if (
-      backlog > limits.applyBacklogEntriesMax ||
+      this.commit - this.applied > limits.applyBacklogEntriesMax ||
       this.#proposals.unaccepted > limits.proposalsQueuedMax ||
       this.#options.rows.stagedBytes > limits.stagedBytesMax
     ) {
@@ -215,7 +216,7 @@ export class Replica {
     const id = this.requestIds.next();
     const data = encode(encodeInternalRaftRequest, {
       id: 0n,
-      header: { id, username: '', authRevision: 0 },
+      header: { id, username, authRevision },
       request: { case: kind, value } as never,
     });
     if (data.length > this.#options.requestBytesMax) return Promise.reject(errors.requestTooLarge);
@@ -544,8 +545,7 @@ export class Replica {
       this.#guard(() => this.#maybeSnapshot(metadata));
     };
     const failed = (error: unknown): void => this.#fail(error);
-    const options = { rows, clock, tickMs, position, flushed, failed };
-    return new Flusher(options, stateMachine.appliedIndex);
+    return new Flusher({ rows, clock, tickMs, position, flushed, failed }, this.applied);
   }
 
   #newStateTransfers(): StateTransfers | null {

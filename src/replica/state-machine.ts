@@ -1,13 +1,15 @@
 /**
- * Applies committed entries to the replicated state: the store, leases, alarms, membership and the
- * cluster version. One entry at a time, synchronously, without clock or randomness, so every member
- * reaches the same state and the same verdict.
+ * Applies committed entries to the replicated state: the store, leases, alarms, users, membership
+ * and the cluster version. One entry at a time, synchronously, without clock or randomness, so that
+ * every member reaches the same state and the same verdict.
  *
  * Expected refusals are outcomes, not exceptions. An entry that cannot be understood ends the
  * member: skipping it would let its state drift away from the others'.
  */
 
 import { assert } from '../assert.ts';
+import type { AuthStore } from '../auth/auth-store.ts';
+import { type Identity, NOBODY } from '../auth/identity.ts';
 import { buckets, metaRows, rowKey } from '../buckets.ts';
 import { AlarmType, decodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';
 import { decodeConfChange, decodeConfChangeV2 } from '../codec/raftpb.ts';
@@ -21,6 +23,7 @@ import type { ConfChange, ConfChangeV2, ConfState, Entry } from '../raft/message
 import { EMPTY_KEY, type Index, type LeaseId, type Term } from '../types.ts';
 import { clusterVersionProblem } from '../version.ts';
 import type { Alarms } from './alarms.ts';
+import { applyAuth, checkCommand } from './auth-apply.ts';
 import { leaseGrantCost, putCost, txnCost } from './cost.ts';
 import { type DowngradeInfo, downgradeJson, downgradeRow, NO_DOWNGRADE } from './downgrade-info.ts';
 import { jointChangeOf } from './joint-change.ts';
@@ -47,6 +50,7 @@ export interface StateMachineParts {
   readonly lessor: Lessor;
   readonly hub: WatchHub;
   readonly alarms: Alarms;
+  readonly auth: AuthStore;
   readonly members: Members;
   readonly appliedIndex: Index;
   readonly appliedTerm: Term;
@@ -67,6 +71,7 @@ export class StateMachine {
   readonly lessor: Lessor;
   readonly hub: WatchHub;
   readonly alarms: Alarms;
+  readonly auth: AuthStore;
   readonly members: Members;
   readonly counts: MvccCounts = { puts: 0, deletes: 0, txns: 0, ranges: 0, putBytes: 0 };
   #appliedIndex: Index;
@@ -82,6 +87,7 @@ export class StateMachine {
     this.lessor = parts.lessor;
     this.hub = parts.hub;
     this.alarms = parts.alarms;
+    this.auth = parts.auth;
     this.members = parts.members;
     this.#appliedIndex = parts.appliedIndex;
     this.#appliedTerm = parts.appliedTerm;
@@ -117,7 +123,9 @@ export class StateMachine {
     if (isV2Request(entry.data)) return this.#applyV2(entry);
     const { header, request } = decode(decodeInternalRaftRequest, entry.data);
     assert(header !== null && request !== null, 'an entry holds a header and a request');
-    const result = this.#admitAndRun(request);
+    const { username: user, authRevision } = header;
+    const who = user === '' && authRevision === 0 ? NOBODY : { user, revision: authRevision };
+    const result = this.#admitAndRun(request, who);
     return { requestId: header.id, kind: request.case, result, confChange: null };
   }
 
@@ -130,6 +138,7 @@ export class StateMachine {
     this.store.adopt(other.store);
     this.lessor.adopt(other.lessor);
     this.alarms.adopt(other.alarms);
+    this.auth.adopt(other.auth);
     this.members.adopt(other.members);
     this.#appliedIndex = other.#appliedIndex;
     this.#appliedTerm = other.#appliedTerm;
@@ -143,11 +152,13 @@ export class StateMachine {
     return positionRows({ index: this.#appliedIndex, term: this.#appliedTerm, confState });
   }
 
-  // etcd: corrupt before no-space before quota; each refuses only its own requests.
-  #admitAndRun(command: Command): Result {
+  // etcd: corrupt, then no-space, then auth, then quota; each refuses only its own requests.
+  #admitAndRun(command: Command, who: Identity): Result {
     if (changesData(command) && this.alarms.has(AlarmType.CORRUPT)) return errors.corrupt;
     const cost = costOf(command);
     if (cost > 0 && this.alarms.has(AlarmType.NOSPACE)) return errors.noSpace;
+    const refused = checkCommand(command, who, this);
+    if (refused !== null) return refused;
     const fits = cost === 0 || this.#space(cost);
     const result = this.#run(command);
     // etcd: a request that crosses the quota is applied all the same, so that members whose files
@@ -199,7 +210,7 @@ export class StateMachine {
       case 'downgradeVersionTest':
         return null;
       default:
-        throw new Error(`cannot apply a ${command.case} entry`);
+        return applyAuth(command, this.auth, this.#appliedIndex - 1);
     }
   }
 

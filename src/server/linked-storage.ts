@@ -8,6 +8,7 @@ import type { PeerClient } from '../peer/client.ts';
 import { Transport } from '../peer/transport.ts';
 import { systemClock } from '../platform/clock.ts';
 import { resolveHost } from '../platform/resolve.ts';
+import type { StateOptions } from '../replica/open-state.ts';
 import { type MemoryFolder, openDataFolder } from './data-folder.ts';
 import { chooseStart } from './join.ts';
 import type { Observation } from './observation.ts';
@@ -20,6 +21,7 @@ export interface LinkedStorageOptions {
   /** `null`: in the data folder. */
   readonly memory: MemoryFolder | null;
   readonly links: Links | null;
+  readonly auth: StateOptions['auth'];
   readonly onFatal: (error: unknown) => void;
   readonly onRemoved: () => void;
 }
@@ -28,7 +30,7 @@ export interface LinkedStorageOptions {
 const DIAL_BASE_MS = 1000;
 
 export async function openLinkedStorage(
-  { config, log, memory, links, onFatal, onRemoved }: LinkedStorageOptions,
+  { config, log, memory, links, auth, onFatal, onRemoved }: LinkedStorageOptions,
   observation: Observation,
   peerClient: PeerClient,
 ): Promise<{ readonly storage: Storage; readonly transport: Transport }> {
@@ -63,6 +65,7 @@ export async function openLinkedStorage(
       return links === null ? transport : new SeverablePeers(transport, links);
     },
     observation,
+    auth,
     onFatal,
     onRemoved,
   });

@@ -17,6 +17,7 @@ import { systemDisk } from '../platform/disk.ts';
 import type { Replica } from '../replica/replica.ts';
 import { type ClusterId, hexId, type MemberId } from '../types.ts';
 import { Wal } from '../wal/wal.ts';
+import { openAuth } from './auth-parts.ts';
 import { ClusterVersion } from './cluster-version.ts';
 import type { MemoryFolder } from './data-folder.ts';
 import { debugVars } from './debug-vars.ts';
@@ -141,7 +142,11 @@ async function openParts(options: MemberOptions): Promise<Parts> {
   const derived = effective(config);
   const observation = new Observation(config, log);
   const peerClient = new PeerClient({ clock: systemClock });
-  const { transport, storage } = await openLinkedStorage(options, observation, peerClient);
+  const { transport, storage } = await openLinkedStorage(
+    { ...options, auth: openAuth(config) },
+    observation,
+    peerClient,
+  );
   const { replica, size, remotes } = storage;
   const served = createServices({
     config,

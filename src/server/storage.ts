@@ -10,6 +10,7 @@ import { systemRandom } from '../platform/random.ts';
 import { RowTable } from '../platform/rows.ts';
 import type { Engine, PeerAddress, Peers } from '../ports.ts';
 import { type Bootstrapped, bootstrap, type Start } from '../replica/bootstrap.ts';
+import type { StateOptions } from '../replica/open-state.ts';
 import { Replica } from '../replica/replica.ts';
 import { RequestIds } from '../replica/request-ids.ts';
 import { openStates } from '../replica/states.ts';
@@ -26,6 +27,7 @@ export interface StorageOptions {
   /** The way to the other members, once it is known who this one is. */
   readonly connect: (ids: Pick<Bootstrapped, 'memberId' | 'clusterId'>) => Peers;
   readonly observation: Observation;
+  readonly auth: StateOptions['auth'];
   readonly onFatal: (error: unknown) => void;
   readonly onRemoved: () => void;
 }
@@ -68,6 +70,7 @@ async function openReplica(options: StorageOptions): Promise<Storage> {
     compactionBatchLimit: derived.compactionBatchLimit,
     breathe,
     onFatal,
+    auth: options.auth,
     space: (cost: number) => fits(size, derived.quotaBytes, cost),
   };
   const started = await bootstrap({

@@ -19,6 +19,7 @@ import { MemberChanges } from '../../src/server/member-changes.ts';
 import { createPrimaryLeases, type PrimaryLeases } from '../../src/server/primary-leases.ts';
 import { DatabaseSize, Space } from '../../src/server/space.ts';
 import type { LeaseId, MemberId } from '../../src/types.ts';
+import { authOptions } from '../support/auth.ts';
 import { InjectedFault, MachineDisk } from './disks.ts';
 import type { Judge } from './judge.ts';
 import { Life } from './life.ts';
@@ -208,6 +209,7 @@ export class Machine {
       compactionBatchLimit: 10,
       breathe: () => new Promise<void>((resolve) => life.clock.defer(resolve)),
       onFatal: failed,
+      auth: authOptions(this.#seed),
       space: () => true,
     };
     const started = await bootstrap({

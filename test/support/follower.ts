@@ -8,6 +8,7 @@ import { openStateImage } from '../../src/replica/state-image.ts';
 import type { States } from '../../src/replica/state-transfers.ts';
 import { openStates } from '../../src/replica/states.ts';
 import type { MemberId } from '../../src/types.ts';
+import { authOptions } from './auth.ts';
 import { type LoneOptions, LoneReplica, TICK_MS } from './lone-replica.ts';
 
 export const FOLLOWER = 0x5a6c8ce0aa5376d1n as MemberId;
@@ -105,6 +106,7 @@ export class Follower {
       compactionBatchLimit: 10,
       breathe: async () => {},
       onFatal: (error) => lone.fatal.push(error),
+      auth: authOptions(),
       space: () => true,
     };
   }

@@ -17,6 +17,7 @@ import type { ReplicaOptions } from '../../src/replica/replica-options.ts';
 import { RequestIds } from '../../src/replica/request-ids.ts';
 import type { States } from '../../src/replica/state-transfers.ts';
 import { type Key, keyFromText, type LeaseId, NO_LEASE } from '../../src/types.ts';
+import { authOptions } from './auth.ts';
 import { HandClock } from './hand-clock.ts';
 
 export const TICK_MS = 100;
@@ -110,6 +111,7 @@ export class LoneReplica {
       compactionBatchLimit: 10,
       breathe: () => new Promise((resolve) => clock.defer(resolve)),
       onFatal,
+      auth: authOptions(),
       space: (cost) => cost < this.roomBytes,
       ...options.bootstrap,
     });

@@ -1,0 +1,322 @@
+/**
+ * Users, roles and whether they count: etcd's auth store. Changes come from applied entries and are
+ * the same on every member; each is an outcome, `null` or an error from the catalogue, and an error
+ * has changed nothing.
+ *
+ * Invariant: the auth revision grows by one with every change of users, roles and permissions and
+ * with switching authentication off, so that who was known before has to say again who it is.
+ *
+ * It knows no requests of the key-value store and no callers, and hashes no passwords but those of
+ * entries that members before 3.5 have made.
+ */
+
+import { buckets, rowKey } from '../buckets.ts';
+import type { Permission, Role, User } from '../codec/gen/authpb.ts';
+import type {
+  AuthRoleGrantPermissionRequest,
+  AuthRoleRevokePermissionRequest,
+  AuthUserAddRequest,
+  AuthUserChangePasswordRequest,
+  InternalAuthenticateRequest,
+} from '../codec/gen/etcdserverpb.ts';
+import { EtcdError, errors } from '../errors.ts';
+import { limits } from '../limits.ts';
+import type { Rows } from '../ports.ts';
+import { EMPTY_BYTES, EMPTY_KEY, type Index, type Key, keyFromBytes } from '../types.ts';
+import { bytesFromU64, readU64BE } from '../u64.ts';
+import { AuthTable, byBytes, newUser } from './auth-tables.ts';
+import { type Identity, NOBODY } from './identity.ts';
+import { type Access, isPermissionRange, UserPermissions } from './permissions.ts';
+import type { TokenProvider } from './token-provider.ts';
+
+/** The user and the role that may do everything. */
+export const ROOT = 'root';
+
+const enabledRow = rowKey(buckets.auth, 'authEnabled');
+const revisionRow = rowKey(buckets.auth, 'authRevision');
+const ENABLED = Uint8Array.of(1);
+const DISABLED = Uint8Array.of(0);
+const FIRST_REVISION = 1;
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+export interface AuthStoreOptions {
+  readonly rows: Rows;
+  readonly tokens: Pick<TokenProvider, 'assign' | 'invalidateUser' | 'enable' | 'disable'>;
+  /**
+   * The bcrypt text of a password, at once; `null` when it cannot be hashed. Entries of members
+   * before 3.5 carry the password itself, and every member hashes it when it applies them.
+   */
+  readonly hashNow: (password: string) => string | null;
+}
+
+export class AuthStore {
+  readonly #options: AuthStoreOptions;
+  readonly #rows: Rows;
+  readonly #users: AuthTable<User>;
+  readonly #roles: AuthTable<Role>;
+  /** By user; forgotten with every change. */
+  readonly #permissions = new Map<string, UserPermissions>();
+  #enabled: boolean;
+  #revision: number;
+
+  /** Users and roles are loaded next. A database without auth revision gets the first one. */
+  constructor(options: AuthStoreOptions) {
+    const { rows } = options;
+    this.#options = options;
+    this.#rows = rows;
+    this.#users = AuthTable.users(rows);
+    this.#roles = AuthTable.roles(rows);
+    const stored = rows.get(revisionRow);
+    this.#enabled = rows.get(enabledRow)?.[0] === 1;
+    this.#revision = stored === null ? 0 : readU64BE(keyFromBytes(stored), 0);
+    if (this.#revision < FIRST_REVISION) this.#saveRevision(FIRST_REVISION);
+    if (this.#enabled) options.tokens.enable();
+  }
+
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get tables(): readonly Pick<AuthTable<User | Role>, 'bucket' | 'load'>[] {
+    return [this.#users, this.#roles];
+  }
+
+  /** Takes over what another store says; tokens that were handed out stay valid, as in etcd. */
+  adopt(other: AuthStore): void {
+    this.#users.adopt(other.#users);
+    this.#roles.adopt(other.#roles);
+    this.#permissions.clear();
+    this.#enabled = other.#enabled;
+    this.#revision = other.#revision;
+    if (this.#enabled) this.#options.tokens.enable();
+  }
+
+  /** As whom the member itself proposes. */
+  get root(): Identity {
+    return this.#enabled ? { user: ROOT, revision: this.#revision } : NOBODY;
+  }
+
+  user(name: string): User | null {
+    return this.#users.get(name);
+  }
+
+  userNames(): readonly string[] {
+    return this.#users.names();
+  }
+
+  role(name: string): Role | null {
+    return this.#roles.get(name);
+  }
+
+  roleNames(): readonly string[] {
+    return this.#roles.names();
+  }
+
+  hasRole(user: string, role: string): boolean {
+    return this.#users.get(user)?.roles.includes(role) === true;
+  }
+
+  /** `null`, or why not. */
+  check(who: Identity, access: Access, key: Key, rangeEnd: Key = EMPTY_KEY): EtcdError | null {
+    if (!this.#enabled) return null;
+    if (who.revision === 0) return errors.userEmpty;
+    if (who.revision < this.#revision) return errors.authOldRevision;
+    const user = this.#users.get(who.user);
+    if (user === null) return errors.permissionDenied;
+    if (user.roles.includes(ROOT)) return null;
+    const allowed = this.#permissionsOf(who.user, user).allows(access, key, rangeEnd);
+    return allowed ? null : errors.permissionDenied;
+  }
+
+  /** etcd: administrators may go on with an old revision. */
+  checkAdmin({ user: name }: Identity): EtcdError | null {
+    if (!this.#enabled) return null;
+    if (name === '') return errors.userEmpty;
+    const user = this.#users.get(name);
+    if (user === null) return errors.userNotFound;
+    return user.roles.includes(ROOT) ? null : errors.permissionDenied;
+  }
+
+  enable(): EtcdError | null {
+    if (this.#enabled) return null;
+    const root = this.#users.get(ROOT);
+    if (root === null) return errors.rootUserNotExist;
+    if (!root.roles.includes(ROOT)) return errors.rootRoleNotExist;
+    this.#enabled = true;
+    this.#rows.put(enabledRow, ENABLED);
+    this.#options.tokens.enable();
+    return null;
+  }
+
+  disable(): null {
+    if (!this.#enabled) return null;
+    this.#enabled = false;
+    this.#rows.put(enabledRow, DISABLED);
+    this.#options.tokens.disable();
+    return this.#changed();
+  }
+
+  /** The password was checked by who proposed this. `index` becomes a part of a simple token. */
+  authenticate({ name, simpleToken }: InternalAuthenticateRequest, index: Index) {
+    if (!this.#enabled) return errors.authNotEnabled;
+    const user = this.#users.get(name);
+    if (user === null || user.options?.noPassword === true) return errors.authFailed;
+    try {
+      return { token: this.#options.tokens.assign(name, this.#revision, simpleToken, index) };
+    } catch (error) {
+      if (error instanceof EtcdError) return error;
+      throw error;
+    }
+  }
+
+  addUser(request: AuthUserAddRequest): EtcdError | null {
+    const { name } = request;
+    if (name === '') return errors.userEmpty;
+    if (isTooLong(name)) return errors.requestTooLarge;
+    if (this.#users.get(name) !== null) return errors.userAlreadyExist;
+    const options = request.options ?? { noPassword: false };
+    const password = options.noPassword ? EMPTY_BYTES : this.#passwordOf(request);
+    if (password === null) return errors.noPasswordUser;
+    this.#users.put({ ...newUser(name), password, options });
+    return this.#changed();
+  }
+
+  deleteUser(name: string): EtcdError | null {
+    if (this.#enabled && name === ROOT) return errors.invalidAuthMgmt;
+    if (this.#users.get(name) === null) return errors.userNotFound;
+    this.#users.delete(name);
+    this.#options.tokens.invalidateUser(name);
+    return this.#changed();
+  }
+
+  changePassword(request: AuthUserChangePasswordRequest): EtcdError | null {
+    const user = this.#users.get(request.name);
+    if (user === null) return errors.userNotFound;
+    const needsNone = user.options?.noPassword === true;
+    const password = needsNone ? EMPTY_BYTES : this.#passwordOf(request);
+    if (password === null) return errors.noPasswordUser;
+    this.#users.put({ ...user, password });
+    this.#options.tokens.invalidateUser(request.name);
+    return this.#changed();
+  }
+
+  /** etcd: a role named root need not exist to be granted. */
+  grantRole(name: string, role: string): EtcdError | null {
+    const user = this.#users.get(name);
+    if (user === null) return errors.userNotFound;
+    if (role !== ROOT && this.#roles.get(role) === null) return errors.roleNotFound;
+    if (user.roles.includes(role)) return null;
+    this.#users.put({ ...user, roles: [...user.roles, role].sort(byBytes) });
+    return this.#changed();
+  }
+
+  revokeRole(name: string, role: string): EtcdError | null {
+    if (this.#enabled && name === ROOT && role === ROOT) return errors.invalidAuthMgmt;
+    const user = this.#users.get(name);
+    if (user === null) return errors.userNotFound;
+    if (!user.roles.includes(role)) return errors.roleNotGranted;
+    this.#users.put(without(user, role));
+    return this.#changed();
+  }
+
+  addRole(name: string): EtcdError | null {
+    if (name === '') return errors.roleEmpty;
+    if (isTooLong(name)) return errors.requestTooLarge;
+    if (this.#roles.get(name) !== null) return errors.roleAlreadyExist;
+    this.#roles.put({ name: Buffer.from(name), keyPermission: [] });
+    return this.#changed();
+  }
+
+  deleteRole(name: string): EtcdError | null {
+    if (this.#enabled && name === ROOT) return errors.invalidAuthMgmt;
+    if (this.#roles.get(name) === null) return errors.roleNotFound;
+    this.#roles.delete(name);
+    for (const user of this.#users.all()) {
+      if (user.roles.includes(name)) this.#users.put(without(user, name));
+    }
+    return this.#changed();
+  }
+
+  grantPermission({ name, perm }: AuthRoleGrantPermissionRequest): EtcdError | null {
+    if (perm === null) return errors.permissionNotGiven;
+    if (!isPermissionRange(perm)) return errors.invalidAuthMgmt;
+    const role = this.#roles.get(name);
+    if (role === null) return errors.roleNotFound;
+    this.#roles.put({ ...role, keyPermission: withPermission(role.keyPermission, perm) });
+    return this.#changed();
+  }
+
+  revokePermission(request: AuthRoleRevokePermissionRequest): EtcdError | null {
+    const role = this.#roles.get(request.role);
+    if (role === null) return errors.roleNotFound;
+    const keyPermission = role.keyPermission.filter(
+      ({ key, rangeEnd }) => key !== request.key || rangeEnd !== request.rangeEnd,
+    );
+    if (keyPermission.length === role.keyPermission.length) return errors.permissionNotGranted;
+    this.#roles.put({ ...role, keyPermission });
+    return this.#changed();
+  }
+
+  #permissionsOf(name: string, user: User): UserPermissions {
+    let permissions = this.#permissions.get(name);
+    if (permissions === undefined) {
+      permissions = new UserPermissions();
+      for (const role of user.roles) {
+        for (const perm of this.#roles.get(role)?.keyPermission ?? []) permissions.add(perm);
+      }
+      this.#permissions.set(name, permissions);
+    }
+    return permissions;
+  }
+
+  #passwordOf({
+    password,
+    hashedPassword,
+  }: Pick<AuthUserAddRequest, 'password' | 'hashedPassword'>): Uint8Array | null {
+    if (password !== '' && hashedPassword === '') {
+      const hash = this.#options.hashNow(password);
+      return hash === null ? null : Buffer.from(hash);
+    }
+    // etcd: Go's decoder passes over line ends.
+    const text = hashedPassword.replace(/[\r\n]/g, '');
+    return BASE64.test(text) ? Buffer.from(text, 'base64') : null;
+  }
+
+  #changed(): null {
+    this.#permissions.clear();
+    this.#saveRevision(this.#revision + 1);
+    return null;
+  }
+
+  #saveRevision(revision: number): void {
+    this.#revision = revision;
+    this.#rows.put(revisionRow, bytesFromU64(BigInt(revision)));
+  }
+}
+
+/**
+ * etcd: only the first permission with the key is looked at, so that one with another range end
+ * comes twice. New ones come last among those with their key.
+ */
+function withPermission(permissions: readonly Permission[], perm: Permission): Permission[] {
+  const first = permissions.findIndex(({ key }) => key >= perm.key);
+  const found = permissions[first];
+  if (found !== undefined && found.key === perm.key && found.rangeEnd === perm.rangeEnd) {
+    return permissions.with(first, { ...found, permType: perm.permType });
+  }
+  const added = [...permissions, perm];
+  return added.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+}
+
+function without(user: User, role: string): User {
+  return { ...user, roles: user.roles.filter((name) => name !== role) };
+}
+
+// etcd: ends here for good, as its database file takes no longer keys.
+function isTooLong(name: string): boolean {
+  return Buffer.byteLength(name) > limits.authNameBytesMax;
+}
