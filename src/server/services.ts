@@ -3,7 +3,7 @@
 import type { ResponseHeader } from '../codec/gen/etcdserverpb.ts';
 import { gateEnabled } from '../config/feature-gates.ts';
 import type { Settings } from '../config/flags.ts';
-import type { Effective } from '../config/start.ts';
+import { compactionOf, type Effective } from '../config/start.ts';
 import { errors } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { PeerApi } from '../peer/peer-api.ts';
@@ -11,6 +11,7 @@ import { systemClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
 import type { Revision } from '../types.ts';
 import { authMethods } from './auth.ts';
+import { startAutoCompaction } from './auto-compaction.ts';
 import {
   type ClusterService,
   clusterMethods,
@@ -26,7 +27,12 @@ import { createLeaderTransfer, type LeaderTransfer } from './leader-transfer.ts'
 import { createLease, type LeasePeers, type LeaseService, leaseMethods } from './lease.ts';
 import { LeaseCheckpoints } from './lease-checkpoints.ts';
 import { lockMethods } from './lock.ts';
-import { createMaintenance, type Maintenance, maintenanceMethods } from './maintenance.ts';
+import {
+  createMaintenance,
+  type Maintenance,
+  type MaintenanceDeps,
+  maintenanceMethods,
+} from './maintenance.ts';
 import { MemberChanges } from './member-changes.ts';
 import type { Observation } from './observation.ts';
 import { createPeerApi } from './peer-api.ts';
@@ -82,7 +88,7 @@ const NO_PEERS: PeerCalls = {
 
 export function createServices(options: ServiceOptions): Served {
   const { config, derived, log, storage, observation, onFatal } = options;
-  const { replica, engine, size } = storage;
+  const { replica, size } = storage;
   const { store, hub } = replica.stateMachine;
   const header = (revision: Revision): ResponseHeader => ({
     clusterId: replica.clusterId,
@@ -117,19 +123,8 @@ export function createServices(options: ServiceOptions): Served {
     progressIntervalMs: derived.progressNotifyMs,
     header,
   });
-  const maintenance = createMaintenance({
-    replica,
-    engine,
-    size,
-    space,
-    leaderTransfer,
-    log,
-    header,
-    breathe,
-    defragmented: (seconds) => observation.defragmented(seconds),
-    monotonic: () => systemClock.monotonic(),
-    onFatal,
-  });
+  const upkeep = upkeepServices(options, { space, leaderTransfer, header });
+  const { maintenance } = upkeep;
   const concurrency = { kv, lease, hub, onFatal };
   return {
     services: { kv, lease, watch, cluster, maintenance },
@@ -149,7 +144,42 @@ export function createServices(options: ServiceOptions): Served {
     changeMembers,
     tick(nowMs) {
       watch.tick(nowMs);
+      upkeep.tick(nowMs);
       tick(nowMs);
+    },
+  };
+}
+
+/** What keeps the database in order. */
+function upkeepServices(
+  { config, log, storage, observation, onFatal }: ServiceOptions,
+  parts: Pick<MaintenanceDeps, 'space' | 'leaderTransfer' | 'header'>,
+) {
+  const { replica, engine, size } = storage;
+  const { store } = replica.stateMachine;
+  const maintenance = createMaintenance({
+    replica,
+    engine,
+    size,
+    log,
+    ...parts,
+    breathe,
+    defragmented: (seconds) => observation.defragmented(seconds),
+    monotonic: () => systemClock.monotonic(),
+    onFatal,
+  });
+  const autoCompaction = startAutoCompaction(compactionOf(config), {
+    isLeader: () => replica.isLeader,
+    revision: () => store.revision,
+    compact: (revision) => replica.propose('compaction', { revision, physical: false }),
+    monotonic: () => systemClock.monotonic(),
+    log,
+    onFatal,
+  });
+  return {
+    maintenance,
+    tick(nowMs: number): void {
+      autoCompaction?.tick(nowMs);
     },
   };
 }
