@@ -6,8 +6,9 @@ import { setFlagsFromString } from 'node:v8';
 import { AssertionError } from './assert.ts';
 import { type LogSettings, logSettings, parseCommandLine } from './config/command-line.ts';
 import type { Settings } from './config/flags.ts';
-import { writeNotes } from './config/note.ts';
+import { type LogNote, writeNotes } from './config/note.ts';
 import { createLog, type Log } from './log.ts';
+import { LogOutputError } from './log-outputs.ts';
 import { defaultHost } from './platform/default-host.ts';
 import { type Member, startMember } from './server/member.ts';
 import { announceStart } from './server/start-up.ts';
@@ -36,7 +37,7 @@ async function main(): Promise<void> {
     return;
   }
   const { config, notes } = parsed;
-  const logs = logsOf(logSettings(config));
+  const logs = logsToRun(logSettings(config), notes);
   writeNotes(notes, logs);
   const log = logs.configured;
   try {
@@ -93,6 +94,20 @@ const DEFAULT_LOG = { level: 'info', format: 'json', outputs: ['default'] } as c
 function logsOf(settings: LogSettings | null) {
   const byDefault = createLog(DEFAULT_LOG);
   return { byDefault, configured: settings === null ? byDefault : createLog(settings) };
+}
+
+/** etcd: an output that cannot be opened is a flag that does not verify. */
+function logsToRun(settings: LogSettings, notes: readonly LogNote[]): ReturnType<typeof logsOf> {
+  try {
+    return logsOf(settings);
+  } catch (error) {
+    if (!(error instanceof LogOutputError)) throw error;
+    const logs = logsOf(null);
+    const isEarly = ({ via, msg }: LogNote): boolean => via === 'default' || msg === 'Running: ';
+    writeNotes(notes.filter(isEarly), logs);
+    logs.byDefault.warn('failed to verify flags', { error: error.message });
+    return process.exit(1);
+  }
 }
 
 /** Errors that speak for themselves: the folder, the address or the settings are wrong. */

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AssertionError } from './assert.ts';
-import { createLog, type LogOptions, timestamp } from './log.ts';
+import { createLog, type LogOptions } from './log.ts';
+import { timestamp } from './log-line.ts';
 
 function memoryLog(options: Partial<LogOptions> = {}) {
   const lines: string[] = [];
@@ -139,6 +140,22 @@ describe('outputs', () => {
 
   it('fail loudly when a file cannot be opened', () => {
     const outputs = ['/nonexistent/dir/x.log'];
-    expect(() => createLog({ level: 'info', format: 'json', outputs })).toThrow('ENOENT');
+    expect(() => createLog({ level: 'info', format: 'json', outputs })).toThrow(
+      'open sink "/nonexistent/dir/x.log": open /nonexistent/dir/x.log: no such file or directory',
+    );
+  });
+
+  it('may be written as URLs of files, and of nothing else', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'log-'));
+    const path = join(dir, 'c.log');
+    createLog({ level: 'info', format: 'json', outputs: [`file://${path}`] }).info('x');
+    expect(readFileSync(path, 'utf8')).toContain('"msg":"x"');
+    const open = () =>
+      createLog({ level: 'info', format: 'json', outputs: ['http://a/b', path, 'x:y'] });
+    expect(open).toThrow(
+      'open sink "http://a/b": no sink found for scheme "http"; ' +
+        'open sink "x:y": no sink found for scheme "x"',
+    );
+    rmSync(dir, { recursive: true });
   });
 });

@@ -8,9 +8,9 @@
 
 import { isUtf8 } from 'node:buffer';
 import { assert, must } from '../assert.ts';
+import { jsonSyntaxError } from '../json-syntax.ts';
 import { enumSchemas, messageSchemas } from './gen/schema.ts';
 import { JsonScanner } from './json-scanner.ts';
-import { jsonSyntaxError } from './json-syntax.ts';
 import { base64Text, integerFromText } from './json-values.ts';
 import type { FieldSchema } from './schema.ts';
 import { DecodeError, Reader, Writer } from './wire.ts';

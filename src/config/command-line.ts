@@ -5,6 +5,7 @@
  */
 
 import type { LogLevel } from '../log.ts';
+import type { LogRotation } from '../log-rotation.ts';
 import { type DefaultHost, resolveDefaults } from './defaults.ts';
 import { readConfigFile } from './file.ts';
 import {
@@ -21,12 +22,14 @@ import { goQuote, parseBool, ValueError } from './go-text.ts';
 import { flagsText, usageText, versionText } from './help.ts';
 import { type LogNote, note } from './note.ts';
 import { ignoredFlags, type RemovedFlag, removedFlags } from './removed-flags.ts';
+import { parseRotation } from './rotation.ts';
 import { ADVERTISE_CLIENT_URLS_ERROR, validate } from './validate.ts';
 
 export interface LogSettings {
   readonly level: LogLevel;
   readonly format: 'json' | 'console';
   readonly outputs: readonly string[];
+  readonly rotation: LogRotation | null;
 }
 
 export type CommandLine =
@@ -149,6 +152,7 @@ export function logSettings(config: Settings): LogSettings {
     level: logLevels.get(config.logLevel.toLowerCase()) ?? 'info',
     format: config.logFormat === 'console' ? 'console' : 'json',
     outputs: config.logOutputs,
+    rotation: config.enableLogRotation ? parseRotation(config.logRotationConfigJson) : null,
   };
 }
 

@@ -6,8 +6,9 @@
 import { goDuration } from '../duration.ts';
 import { gateEnabled } from './feature-gates.ts';
 import type { Settings } from './flags.ts';
-import { goQuote } from './go-text.ts';
+import { goQuote, ValueError } from './go-text.ts';
 import { type LogNote, note } from './note.ts';
+import { parseRotation } from './rotation.ts';
 import { bindError, hostError } from './url.ts';
 
 export interface Verdict {
@@ -113,33 +114,13 @@ function rotationError(outputs: readonly string[], json: string): string | null 
   if ((outputs.length === 1 && files.length === 0) || files.length > 1) {
     return ROTATION_OUTPUT_ERROR;
   }
-  let value: unknown;
   try {
-    value = JSON.parse(json);
+    parseRotation(json);
+    return null;
   } catch (error) {
-    const truncated = /end of JSON|Expected property name/.test(String(error));
-    const reason = truncated ? 'unexpected end of JSON input' : 'invalid character in JSON';
-    return `improperly formatted log rotation config: ${reason}`;
+    if (error instanceof ValueError) return error.message;
+    throw error;
   }
-  const types = {
-    maxsize: 'int',
-    maxage: 'int',
-    maxbackups: 'int',
-    localtime: 'bool',
-    compress: 'bool',
-  };
-  for (const [key, goType] of Object.entries(types)) {
-    const field: unknown = Object(value)[key];
-    const fits = goType === 'int' ? Number.isInteger(field) : typeof field === 'boolean';
-    if (field === undefined || field === null || fits) continue;
-    const kind =
-      typeof field === 'boolean' ? 'bool' : Array.isArray(field) ? 'array' : typeof field;
-    return (
-      `invalid log rotation config: json: cannot unmarshal ${kind} into Go struct field ` +
-      `logRotationConfig.Logger.${key} of type ${goType}`
-    );
-  }
-  return null;
 }
 
 function advertiseError(config: Settings): string | null {
