@@ -55,14 +55,14 @@ describe('a request', () => {
     ['{"@type":5,"[x]":1,"constructor":1,"__proto__":{}}', {}],
     ['{"\\u006bey":"\\u0059Q=="}', { key: 'a' }],
     ['{ "key" : "YQ==" ,\r\n\t"limit" : 1 }', { key: 'a', limit: '1' }],
-    ['{"key":""}', { key: '' }],
+    ['{"key":""}', {}],
     ['{"sort_order":"NOPE"}', {}],
     ['{"sort_order":"constructor"}', {}],
     ['{"sort_order":"2"}', {}],
     ['{"sort_order":17}', { sort_order: 17 }],
     ['{"sort_order":-1}', { sort_order: -1 }],
     ['{"sort_order":1e0}', { sort_order: 1 }],
-    ['{"serializable":false,"keys_only":true}', { serializable: false, keys_only: true }],
+    ['{"serializable":false,"keys_only":true}', { keys_only: true }],
   ])('%s', (body, message) => {
     expect(read(RANGE, body)).toEqual(message);
   });
@@ -122,7 +122,8 @@ describe('a request', () => {
     ['"1]"', '1'],
     ['"\\u0031"', '1'],
   ])('an int64 from %s', (text, value) => {
-    expect(read(RANGE, `{"limit":${text}}`)).toEqual({ limit: value });
+    // Zeros are left out.
+    expect(read(RANGE, `{"limit":${text}}`)).toEqual(value === '0' ? {} : { limit: value });
   });
 
   test.each([

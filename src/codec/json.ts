@@ -19,6 +19,7 @@ interface FieldPlan extends FieldSchema {
   /** Position among the message's fields, which is the order of keys. */
   readonly position: number;
   readonly tag: number;
+  readonly tagBytes: number;
   readonly quoted: string;
   /** Both ways; empty for all but enums. */
   readonly enumNames: ReadonlyMap<number, string>;
@@ -54,6 +55,7 @@ function planOf(name: string): MessagePlan {
       ...field,
       position,
       tag: (field.number << 3) | (WIRE_TYPES[field.kind] ?? 0),
+      tagBytes: field.number < 16 ? 1 : 2,
       quoted: `"${field.name}":`,
       enumNames: new Map(values.map(([text, value]) => [value, text])),
       enumNumbers: new Map(values),
@@ -213,7 +215,13 @@ function parseField(field: FieldPlan, scanner: JsonScanner, w: Writer, depth: nu
     return;
   }
   scanner.scalar();
-  if (parseScalar(field, scanner, w)) return;
+  const start = w.length;
+  if (parseScalar(field, scanner, w)) {
+    // The canonical form leaves out zero and empty: a tag with a single byte of 0.
+    const isDefault = w.length === start + field.tagBytes + 1 && w.endsWithZero;
+    if (isDefault && !field.repeated && field.oneof === '') w.truncate(start);
+    return;
+  }
   const at = scanner.tokenStart;
   const text = `invalid value for ${field.kind} field ${field.json}: ${scanner.rawAt(at)}`;
   throw scanner.error(at, text);

@@ -8,6 +8,7 @@
  * It knows nothing of messages; `gen/` is generated from `proto/`.
  */
 
+import { assert } from '../assert.ts';
 import { EMPTY_BYTES, type Key } from '../types.ts';
 
 /** Malformed bytes from outside. The text is protobuf-go's, since gRPC clients see it. */
@@ -294,6 +295,17 @@ export class Writer {
   reset(): this {
     this.#pos = 0;
     return this;
+  }
+
+  /** Takes back what was written beyond `length`. */
+  truncate(length: number): void {
+    assert(length <= this.#pos, 'only what was written is taken back');
+    this.#pos = length;
+  }
+
+  /** Whether the last byte written is 0. */
+  get endsWithZero(): boolean {
+    return this.#buffer[this.#pos - 1] === 0;
   }
 
   /** A view that the next `reset` makes invalid. */

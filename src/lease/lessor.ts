@@ -85,6 +85,7 @@ export class Lessor {
   readonly #heap = new DeadlineHeap<Lease>();
   #nowTicks = 0;
   #primary = false;
+  #renewals = 0;
 
   constructor(options: LessorOptions) {
     this.#options = options;
@@ -97,6 +98,11 @@ export class Lessor {
   /** Entries of the expiry heap: leases and what revoked ones left behind. */
   get heapSize(): number {
     return this.#heap.size;
+  }
+
+  /** Renewals granted here since the start. */
+  get renewals(): number {
+    return this.#renewals;
   }
 
   get isPrimary(): boolean {
@@ -200,6 +206,7 @@ export class Lessor {
     if (lease === undefined) return { case: 'missing' };
     this.tick(nowTicks);
     if (nowTicks >= lease.expiryTick) return { case: 'expired' };
+    this.#renewals++;
     const checkpointed = lease.remainingTtl > 0;
     lease.remainingTtl = 0;
     // A lease that a promotion has spread out may already live longer than that.

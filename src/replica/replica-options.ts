@@ -6,13 +6,13 @@ import type { Raft, Role } from '../raft/raft.ts';
 import type { ClusterId, Index, MemberId } from '../types.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { RequestIds } from './request-ids.ts';
-import type { StateMachine } from './state-machine.ts';
+import type { Applied, StateMachine } from './state-machine.ts';
 import type { States } from './state-transfers.ts';
 
 /** What the replica reports while it works; everything else is read from it when asked. */
 export interface ReplicaObserver {
   rowsFlushed(seconds: number): void;
-  entryApplied(kind: string, seconds: number): void;
+  entryApplied(applied: Applied, seconds: number): void;
   /** A request proposed here was answered, so long after it began. */
   requestAnswered(kind: string, seconds: number): void;
   proposalFailed(): void;

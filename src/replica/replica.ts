@@ -424,16 +424,16 @@ export class Replica {
     const { clock, observer } = this.#options;
     for (const entry of entries) {
       const started = clock.monotonic();
-      const { requestId, kind, result, confChange } = this.stateMachine.apply(entry);
-      if (confChange !== null) this.#reconfigure(confChange);
+      const applied = this.stateMachine.apply(entry);
+      if (applied.confChange !== null) this.#reconfigure(applied.confChange);
       const ended = clock.monotonic();
-      observer.entryApplied(kind, (ended - started) / 1000);
+      observer.entryApplied(applied, (ended - started) / 1000);
       // Not before: it is now known which leases there are.
       if (this.isLeader && entry.term === this.term) this.#leases.lead(this.term, this.#ticks);
-      if (requestId === null) continue;
-      const asked = this.#proposals.startedMs(requestId);
-      if (asked !== null) observer.requestAnswered(kind, (ended - asked) / 1000);
-      this.#answer(requestId, result);
+      if (applied.requestId === null) continue;
+      const asked = this.#proposals.startedMs(applied.requestId);
+      if (asked !== null) observer.requestAnswered(applied.kind, (ended - asked) / 1000);
+      this.#answer(applied.requestId, applied.result);
     }
     this.#raft.applied(this.applied);
     this.#campaignAlone();

@@ -20,7 +20,7 @@ import type { KvStore } from '../mvcc/store.ts';
 import type { WatchHub } from '../mvcc/watch-hub.ts';
 import type { Rows, RowWrite } from '../ports.ts';
 import type { ConfChange, ConfChangeV2, ConfState, Entry } from '../raft/messages.ts';
-import { EMPTY_KEY, type Index, type LeaseId, type Term } from '../types.ts';
+import type { Index, LeaseId, Term } from '../types.ts';
 import { clusterVersionProblem } from '../version.ts';
 import type { Alarms } from './alarms.ts';
 import { applyAuth, checkCommand } from './auth-apply.ts';
@@ -30,7 +30,7 @@ import { jointChangeOf } from './joint-change.ts';
 import type { Members } from './members.ts';
 import type { AlarmOutcome, Command, Result } from './outcome.ts';
 import { positionRows } from './position.ts';
-import { applyDeleteRange, applyPut, applyTxn, finish, type MvccCounts } from './txn.ts';
+import { applyDeleteRange, applyPut, applyTxn, deleteKeys, type MvccCounts } from './txn.ts';
 import { commandOf, decodeV2Request, isV2Request } from './v2-request.ts';
 
 /** What one entry did. */
@@ -229,10 +229,7 @@ export class StateMachine {
   #revoke(id: LeaseId): EtcdError | null {
     const keys = this.lessor.revoke(id);
     if (keys instanceof EtcdError) return keys;
-    if (keys.length === 0) return null;
-    const write = this.store.write();
-    for (const key of keys) write.deleteRange(key, EMPTY_KEY);
-    finish(write, this);
+    if (keys.length > 0) deleteKeys(keys, this);
     return null;
   }
 

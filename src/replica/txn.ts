@@ -29,6 +29,7 @@ import {
   type ClusterId,
   EMPTY_BYTES,
   EMPTY_KEY,
+  type Key,
   type MemberId,
   NO_LEASE,
   type Revision,
@@ -45,10 +46,13 @@ export interface TxnState {
 /** What was done to the store since the start; metrics read it. */
 export interface MvccCounts {
   puts: number;
+  /** Requests to delete, however many keys each took. */
   deletes: number;
-  /** Transactions with more than one change. */
+  /** Accesses to the store with more than one operation. */
   txns: number;
+  /** Reads, also those of compares and of previous values. */
   ranges: number;
+  /** Of keys and values. */
   putBytes: number;
 }
 
@@ -65,55 +69,85 @@ export function applyTxn(
   state: TxnState,
   options: { readonly readOnly: boolean },
 ): TxnOutcome | EtcdError {
-  const path = choosePath(request, state.store);
+  const before = operations(state.counts);
+  const path = choosePath(request, state);
   const refused = checkOps(path, state);
-  if (refused !== null) return refused;
-  if (options.readOnly) {
-    const responses = path.ops.map((op) => readOp(op, state.store));
+  if (refused === null && options.readOnly) {
+    const responses = path.ops.map((op) => readOp(op, state));
+    countTxn(state.counts, before);
     return { revision: state.store.revision, succeeded: path.succeeded, responses };
   }
-  const write = state.store.write();
-  const responses = runOps(path, write, state.lessor);
-  return { revision: finish(write, state), succeeded: path.succeeded, responses };
+  // etcd: what is compared and checked before a write is an access of its own.
+  countTxn(state.counts, before);
+  if (refused !== null) return refused;
+  const change = begin(state);
+  const responses = runOps(path, change);
+  return { revision: finish(change), succeeded: path.succeeded, responses };
 }
 
 export function applyPut(request: PutRequest, state: TxnState): PutOutcome | EtcdError {
+  const before = operations(state.counts);
   const refused = checkPut(request, state);
   if (refused !== null) return refused;
-  const write = state.store.write();
-  const prevKv = put(request, write, state.lessor);
-  return { revision: finish(write, state), prevKv };
+  const change = { ...begin(state), before };
+  const prevKv = put(request, change);
+  return { revision: finish(change), prevKv };
 }
 
 export function applyDeleteRange(request: DeleteRangeRequest, state: TxnState): DeleteRangeOutcome {
-  const write = state.store.write();
-  const deleted = deleteRange(request, write, state.lessor);
-  return { revision: finish(write, state), ...deleted };
+  const change = begin(state);
+  const deleted = deleteRange(request, change);
+  return { revision: finish(change), ...deleted };
+}
+
+/** Deletes the keys that go with a lease. */
+export function deleteKeys(keys: readonly Key[], state: TxnState): void {
+  const change = begin(state);
+  for (const key of keys) {
+    state.counts.deletes++;
+    change.write.deleteRange(key, EMPTY_KEY);
+  }
+  finish(change);
+}
+
+/** A change of the store under way. */
+interface Change {
+  readonly write: WriteTxn;
+  readonly state: TxnState;
+  /** Operations counted before it. */
+  readonly before: number;
+}
+
+function begin(state: TxnState): Change {
+  return { write: state.store.write(), state, before: operations(state.counts) };
 }
 
 /** Ends a write and tells watchers, with nothing in between. Returns the store revision. */
-export function finish(write: WriteTxn, { hub, counts }: TxnState): Revision {
+function finish({ write, state, before }: Change): Revision {
   const { revision, events } = write.end();
-  for (const event of events) {
-    if (event.type === 'put') {
-      counts.puts++;
-      counts.putBytes += event.kv.length;
-    } else {
-      counts.deletes++;
-    }
-  }
-  if (events.length > 1) counts.txns++;
-  if (events.length > 0) hub.publish(revision, events);
+  countTxn(state.counts, before);
+  if (events.length > 0) state.hub.publish(revision, events);
   return revision;
 }
 
-function choosePath(request: TxnRequest, store: KvStore): Path {
-  const succeeded = request.compare.every((compare) => holds(compare, store));
+function operations({ ranges, puts, deletes }: MvccCounts): number {
+  return ranges + puts + deletes;
+}
+
+function countTxn(counts: MvccCounts, before: number): void {
+  if (operations(counts) - before > 1) counts.txns++;
+}
+
+function choosePath(request: TxnRequest, state: TxnState): Path {
+  const succeeded = request.compare.every((compare) => {
+    state.counts.ranges++;
+    return holds(compare, state.store);
+  });
   const ops = succeeded ? request.success : request.failure;
   const nested = new Map<TxnRequest, Path>();
   for (const op of ops) {
     if (op.request?.case === 'requestTxn') {
-      nested.set(op.request.value, choosePath(op.request.value, store));
+      nested.set(op.request.value, choosePath(op.request.value, state));
     }
   }
   return { succeeded, ops, nested };
@@ -228,26 +262,36 @@ function checkRange(request: RangeRequest, store: KvStore): EtcdError | null {
   return request.revision < store.compactRevision ? errors.compacted : null;
 }
 
-function checkPut(request: PutRequest, { store, lessor }: TxnState): EtcdError | null {
+/** etcd: reads the pair before once when it checks, and within a transaction again when it puts. */
+function checkPut(request: PutRequest, { store, lessor, counts }: TxnState): EtcdError | null {
   if (request.lease !== NO_LEASE && !lessor.has(request.lease)) return errors.leaseNotFound;
+  if (readsBefore(request)) counts.ranges++;
   if (request.ignoreValue || request.ignoreLease) {
     if (store.get(request.key) === null) return errors.keyNotFound;
   }
   return null;
 }
 
-function runOps(path: Path, write: WriteTxn, lessor: Lessor): ResponseOp[] {
+function readsBefore({ prevKv, ignoreValue, ignoreLease }: PutRequest): boolean {
+  return prevKv || ignoreValue || ignoreLease;
+}
+
+function runOps(path: Path, change: Change): ResponseOp[] {
+  const { write, state } = change;
   return path.ops.map((op): ResponseOp => {
     switch (op.request?.case) {
       case 'requestRange':
-        return { response: { case: 'responseRange', value: range(op.request.value, write) } };
+        return {
+          response: { case: 'responseRange', value: range(op.request.value, write, state) },
+        };
       case 'requestPut': {
-        const prevKv = put(op.request.value, write, lessor);
+        if (readsBefore(op.request.value)) state.counts.ranges++;
+        const prevKv = put(op.request.value, change);
         const value = { header: nestedHeader(write.revision), prevKv };
         return { response: { case: 'responsePut', value } };
       }
       case 'requestDeleteRange': {
-        const { deleted, prevKvs } = deleteRange(op.request.value, write, lessor);
+        const { deleted, prevKvs } = deleteRange(op.request.value, change);
         const value = { header: nestedHeader(write.revision), deleted, prevKvs };
         return { response: { case: 'responseDeleteRange', value } };
       }
@@ -258,7 +302,7 @@ function runOps(path: Path, write: WriteTxn, lessor: Lessor): ResponseOp[] {
           // etcd: the header of a nested transaction is present and empty.
           header: nestedHeader(0),
           succeeded: nested.succeeded,
-          responses: runOps(nested, write, lessor),
+          responses: runOps(nested, change),
         };
         return { response: { case: 'responseTxn', value } };
       }
@@ -268,12 +312,14 @@ function runOps(path: Path, write: WriteTxn, lessor: Lessor): ResponseOp[] {
   });
 }
 
-function readOp(op: RequestOp, store: KvStore): ResponseOp {
+function readOp(op: RequestOp, state: TxnState): ResponseOp {
   if (op.request?.case !== 'requestRange') return { response: null };
-  return { response: { case: 'responseRange', value: range(op.request.value, store) } };
+  const value = range(op.request.value, state.store, state);
+  return { response: { case: 'responseRange', value } };
 }
 
-function range(request: RangeRequest, view: Pick<WriteTxn, 'range' | 'revision'>) {
+function range(request: RangeRequest, view: Pick<WriteTxn, 'range'>, { counts }: TxnState) {
+  counts.ranges++;
   const found = view.range(request);
   if (found instanceof EtcdError) throw found;
   return {
@@ -284,7 +330,8 @@ function range(request: RangeRequest, view: Pick<WriteTxn, 'range' | 'revision'>
   };
 }
 
-function put(request: PutRequest, write: WriteTxn, lessor: Lessor): EncodedKeyValue | null {
+function put(request: PutRequest, { write, state }: Change): EncodedKeyValue | null {
+  const { lessor, counts } = state;
   let { value, lease: leaseId } = request;
   if (request.ignoreValue || request.ignoreLease) {
     const current = write.range(readOptions(request.key));
@@ -295,6 +342,8 @@ function put(request: PutRequest, write: WriteTxn, lessor: Lessor): EncodedKeyVa
     if (kv !== undefined && request.ignoreValue) value = valueBytesOf(kv);
     if (kv !== undefined && request.ignoreLease) leaseId = leaseOf(kv);
   }
+  counts.puts++;
+  counts.putBytes += request.key.length + value.length;
   const { prev, prevLease } = write.put(request.key, value, leaseId, request.prevKv);
   if (prevLease !== leaseId) {
     if (prevLease !== NO_LEASE) lessor.detach(request.key);
@@ -303,7 +352,10 @@ function put(request: PutRequest, write: WriteTxn, lessor: Lessor): EncodedKeyVa
   return prev;
 }
 
-function deleteRange(request: DeleteRangeRequest, write: WriteTxn, lessor: Lessor) {
+function deleteRange(request: DeleteRangeRequest, { write, state }: Change) {
+  const { lessor, counts } = state;
+  if (request.prevKv) counts.ranges++;
+  counts.deletes++;
   const removed = write.deleteRange(request.key, request.rangeEnd, request.prevKv);
   const prevKvs: EncodedKeyValue[] = [];
   for (const { key, prev, prevLease } of removed) {

@@ -30,7 +30,10 @@ const header = (): ResponseHeader => ({
   raftTerm: 5,
 });
 
+let promotions: string[];
+
 beforeEach(async () => {
+  promotions = [];
   fake = await FakeCluster.of(3, 1);
   clock = new HandClock();
   await clock.advance(60_000);
@@ -43,6 +46,7 @@ beforeEach(async () => {
     },
   });
   service = createCluster({
+    promoted: (error) => promotions.push(error?.message ?? ''),
     replica,
     changes: new MemberChanges({ replica, strict: true, clock, log: recordedLog().log }),
     askLeader: createLeaderCalls({ replica, clock, requestTimeoutMs: 7000 }),
@@ -76,6 +80,15 @@ describe('changes', () => {
     const bad = service.memberAdd({ peerUrls: [], isLearner: true });
     await expect(bad).rejects.toBe(errors.memberBadUrls);
     await expect(service.memberRemove({ id: memberId(9) })).rejects.toBe(errors.memberNotFound);
+  });
+});
+
+describe('the outcome of a promotion', () => {
+  it('is told to who counts', async () => {
+    const missing = service.memberPromote({ id: memberId(9) });
+    await expect(missing).rejects.toBe(errors.memberNotFound);
+    await service.memberPromote({ id: memberId(4) }).catch(() => {});
+    expect(promotions).toEqual([errors.memberNotFound.message, '']);
   });
 });
 

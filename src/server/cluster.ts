@@ -24,7 +24,7 @@ import {
   type MemberUpdateResponse,
   type ResponseHeader,
 } from '../codec/gen/etcdserverpb.ts';
-import { errors } from '../errors.ts';
+import { EtcdError, errors } from '../errors.ts';
 import type { Member } from '../replica/members.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { MemberId } from '../types.ts';
@@ -53,6 +53,8 @@ export interface ClusterDeps {
   readonly changes: Pick<MemberChanges, 'add' | 'remove' | 'update' | 'promote'>;
   readonly askLeader: AskLeader;
   readonly peers: PromotePeers;
+  /** This member was asked to promote, and has done so or refused. */
+  readonly promoted: (error: EtcdError | null) => void;
   /** etcd: headers of this service carry no revision. */
   readonly header: () => ResponseHeader;
 }
@@ -73,6 +75,16 @@ export function createCluster(deps: ClusterDeps): ClusterService {
   const { replica, changes, askLeader, peers, header } = deps;
   const list = (): readonly Member[] => replica.stateMachine.members.list();
   const answer = (members: readonly ClusterMember[] = list()) => ({ header: header(), members });
+  const promote = async (id: MemberId): Promise<readonly Member[]> => {
+    try {
+      await changes.promote(id);
+    } catch (error) {
+      if (error instanceof EtcdError) deps.promoted(error);
+      throw error;
+    }
+    deps.promoted(null);
+    return list();
+  };
   return {
     async memberAdd({ peerUrls, isLearner }) {
       const member = await changes.add(peerUrls, isLearner);
@@ -96,7 +108,7 @@ export function createCluster(deps: ClusterDeps): ClusterService {
 
     async memberPromote({ id }, token = null) {
       const members = await askLeader({
-        here: () => changes.promote(id).then(list),
+        here: () => promote(id),
         notHere: errors.notLeader,
         there: (url, signal) => peers.promote(url, id, token, signal),
         answers: [errors.memberNotFound, errors.memberNotLearner, errors.learnerNotReady],

@@ -13,6 +13,7 @@ import { serveHttp2 } from './h2/connection.ts';
 import type { Http2Connection } from './h2/options.ts';
 import { createHealth } from './health.ts';
 import { createHttp, type HttpDeps } from './http.ts';
+import type { Kv } from './kv.ts';
 import { ListenError, type Listener, type ListenerHandlers, listen } from './listener.ts';
 import type { Observation } from './observation.ts';
 import type { Method } from './rpc.ts';
@@ -21,6 +22,7 @@ import { createRpcGate, type RpcGate } from './rpc-gate.ts';
 export interface Served {
   readonly methods: readonly Method[];
   readonly replica: Replica;
+  readonly kv: Pick<Kv, 'range'>;
   readonly observation: Observation;
   readonly debugVars: () => string;
   readonly monotonic: () => number;
@@ -256,12 +258,13 @@ function httpDeps(config: Settings, served: Served, gate: RpcGate): HttpDeps {
     methods: byPath(served.methods),
     gate,
     requestBytesMax: config.maxRequestBytes,
+    observer: observation.grpc,
     monotonic: served.monotonic,
     onFatal,
   });
   return {
     gateway: config.enableGrpcGateway ? gateway : null,
-    health: createHealth(replica, observation.health),
+    health: createHealth(replica, served.kv, observation.health),
     cors: config.cors,
     hostWhitelist: config.hostWhitelist,
     clusterVersion: () => replica.stateMachine.clusterVersion,

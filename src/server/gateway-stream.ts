@@ -7,9 +7,10 @@ import { jsonFromWire } from '../codec/json.ts';
 import { JsonSplitter } from '../codec/json-splitter.ts';
 import type { MethodSchema } from '../codec/schema.ts';
 import { DecodeError } from '../codec/wire.ts';
-import { type EtcdError, errors } from '../errors.ts';
+import { Code, type EtcdError, errors } from '../errors.ts';
 import { httpStatus, streamErrorBody, toldError } from './gateway-errors.ts';
 import { requestFromJson, textBytesMax } from './gateway-request.ts';
+import type { GrpcObserver } from './grpc.ts';
 import { HttpCaller } from './http-caller.ts';
 import type { Deadlines } from './http-deadlines.ts';
 import { answerError, type Exchange, JSON_TYPE, readBody } from './http-exchange.ts';
@@ -20,6 +21,9 @@ export interface StreamDeps {
   readonly gate: RpcGate;
   readonly requestBytesMax: number;
   readonly deadlines: Deadlines;
+  /** etcd: a call of the gateway is a gRPC call, and counts as one. */
+  readonly observer: GrpcObserver;
+  readonly monotonic: () => number;
   /** Hears of exceptions that are no answers; ends the member. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -133,6 +137,8 @@ export class JsonRequests {
 export class JsonStream implements Output<Uint8Array> {
   readonly #deps: StreamDeps;
   readonly #schema: MethodSchema;
+  readonly #method: StreamMethod;
+  readonly #startedMs: number;
   readonly #sink: LineSink;
   readonly #forgetCaller: () => void;
   #input: Input<Uint8Array> | null = null;
@@ -147,8 +153,11 @@ export class JsonStream implements Output<Uint8Array> {
   ) {
     this.#deps = deps;
     this.#schema = schema;
+    this.#method = method;
+    this.#startedMs = deps.monotonic();
     this.#sink = sink;
-    this.#forgetCaller = caller.onCancel(() => this.#close());
+    deps.observer.started(method, caller.metadata('client-api-version'));
+    this.#forgetCaller = caller.onCancel(() => this.#close(Code.CANCELED));
     this.#guard(() => {
       const input = deps.gate.stream(method, caller, this);
       // The method may have ended the stream at once.
@@ -162,6 +171,7 @@ export class JsonStream implements Output<Uint8Array> {
   }
 
   message(request: Uint8Array): void {
+    if (!this.#over) this.#deps.observer.received(this.#method, request.length);
     this.#guard(() => this.#input?.message(request));
   }
 
@@ -175,6 +185,7 @@ export class JsonStream implements Output<Uint8Array> {
 
   send(message: Uint8Array): void {
     if (this.#over) return;
+    this.#deps.observer.sent(this.#method, message.length);
     this.#sink.send(`{"result":${jsonFromWire(this.#schema.response, message)}}\n`);
   }
 
@@ -185,7 +196,7 @@ export class JsonStream implements Output<Uint8Array> {
   end(error: EtcdError | null): void {
     if (this.#over) return;
     this.#sink.end(error);
-    this.#close();
+    this.#close(error?.code ?? Code.OK);
   }
 
   /** Tells the caller, or ends the member when the error is a bug. */
@@ -204,9 +215,11 @@ export class JsonStream implements Output<Uint8Array> {
     }
   }
 
-  #close(): void {
+  #close(code: Code): void {
     if (this.#over) return;
     this.#over = true;
+    const { observer, monotonic } = this.#deps;
+    observer.handled(this.#method, code, (monotonic() - this.#startedMs) / 1000);
     this.#forgetCaller();
     this.#input?.close();
   }

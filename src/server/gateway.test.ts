@@ -46,6 +46,7 @@ let callers: Caller[];
 let leader: MemberId | null;
 let gateway: Gateway;
 let nowMs: number;
+let counted: string[];
 /** Called by the hanging method once it runs. */
 let onHang: () => void;
 
@@ -119,10 +120,21 @@ beforeEach(async () => {
     isLearner: false,
   });
   nowMs = 1000;
+  counted = [];
+  const note = (what: string) => (method: Method, value: unknown) =>
+    void counted.push(`${method.name} ${what} ${String(value)}`);
+  const observer = {
+    started: note('started'),
+    received: note('received'),
+    sent: note('sent'),
+    handled: note('handled'),
+    receiveFailed() {},
+  };
   gateway = createGateway({
     methods: new Map(methods.map((method) => [`/${method.service}/${method.name}`, method])),
     gate,
     requestBytesMax: REQUEST_BYTES_MAX,
+    observer,
     monotonic: () => nowMs,
     onFatal,
   });
@@ -238,6 +250,35 @@ function chunk(text: string): string {
 function plain(path: string, body: string): string {
   return `POST ${path} HTTP/1.1\r\n${HEAD}Content-Length: ${body.length}\r\n\r\n${body}`;
 }
+
+describe('what is counted', () => {
+  it('is a gRPC call for every call that was understood', async () => {
+    await post('/v3/kv/range', '{"key":"YWI="}');
+    const answer = counted.splice(0);
+    expect(answer).toEqual([
+      'Range started null',
+      'Range received 4',
+      expect.stringMatching(/^Range sent \d+$/),
+      'Range handled 0',
+    ]);
+    await post('/v3/kv/range', '{"key":""}');
+    expect(counted.splice(0)).toEqual([
+      'Range started null',
+      'Range received 0',
+      'Range handled 3',
+    ]);
+    await post('/v3/kv/range', '{"key":');
+    expect(counted).toEqual([]);
+  });
+
+  it('is a stream from its opening until it ends', async () => {
+    const raw = new Raw(`${chunked('/v3/watch')}${chunk(CREATE)}`);
+    await until(() => streams[0]?.requests.length === 1);
+    expect(counted).toEqual(['Watch started null', 'Watch received 5']);
+    raw.socket.destroy();
+    await until(() => counted.includes('Watch handled 1'));
+  });
+});
 
 describe('a unary call', () => {
   it('is answered in JSON, with the headers of the gateway', async () => {

@@ -25,7 +25,6 @@ import type { Caller, Method, UnaryMethod } from './rpc.ts';
 
 export interface GatewayDeps extends Omit<StreamDeps, 'deadlines'> {
   readonly methods: ReadonlyMap<string, Method>;
-  readonly monotonic: () => number;
 }
 
 interface Route {
@@ -95,12 +94,20 @@ function answerUnary(
   timeoutMs: number | null,
 ): void {
   const caller = new HttpCaller(exchange.request);
+  const { observer } = deps;
+  let startedMs: number | null = null;
+  const handled = (code: Code): void => {
+    if (startedMs !== null) observer.handled(method, code, (deps.monotonic() - startedMs) / 1000);
+  };
   const fail = (error: unknown): void => {
     const told = toldError(error);
-    if (told === null) deps.onFatal(error);
-    else answerError(exchange, told);
+    if (told === null) return deps.onFatal(error);
+    handled(told.code);
+    answerError(exchange, told);
   };
   const answer = (bytes: Uint8Array): void => {
+    observer.sent(method, bytes.length);
+    handled(Code.OK);
     try {
       answerJson(exchange, jsonFromWire(schema.response, bytes));
     } catch (error) {
@@ -115,6 +122,9 @@ function answerUnary(
     if (caller.cancelled) return;
     try {
       const message = requestFromJson(deps, schema, body);
+      startedMs = deps.monotonic();
+      observer.started(method, caller.metadata('client-api-version'));
+      observer.received(method, message.length);
       const answered = deps.gate.unary(method, message, caller);
       if (answered instanceof Promise) answered.then(answer, fail);
       else answer(answered);

@@ -12,6 +12,8 @@ export interface GrpcObserver {
   received(method: Method, bytes: number): void;
   sent(method: Method, bytes: number): void;
   handled(method: Method, code: Code, seconds: number): void;
+  /** A stream got what is no message of its kind. */
+  receiveFailed(method: Method): void;
 }
 
 export interface GrpcDeps {
@@ -109,6 +111,7 @@ function serveStream(deps: GrpcDeps, method: StreamMethod, call: GrpcCall): void
       step();
     } catch (error) {
       const told = toldError(error, false);
+      if (error instanceof DecodeError) deps.observer.receiveFailed(method);
       if (told === null) deps.onFatal(error);
       else output.end(told);
     }

@@ -49,9 +49,9 @@ import type { Space } from './space.ts';
 /** Reads that do not go through the log; times are in seconds. */
 export interface KvObserver {
   /** One range was read from the store. */
-  rangeRead(seconds: number): void;
+  rangeRead(seconds: number, ok: boolean): void;
   /** A read was answered, so long after it was asked for. */
-  readAnswered(kind: 'range' | 'readonlyTxn', seconds: number): void;
+  readAnswered(kind: 'range' | 'readonlyTxn', seconds: number, ok: boolean): void;
 }
 
 export interface KvDeps {
@@ -85,7 +85,13 @@ export function createKv(deps: KvDeps): Kv {
       checkRange(request);
       const asked = { atMs: deps.monotonic(), caller };
       if (request.serializable) return readRange(deps, request, asked);
-      return replica.readBarrier().then(() => readRange(deps, request, asked));
+      return replica.readBarrier().then(
+        () => readRange(deps, request, asked),
+        (error: unknown) => {
+          deps.observer.readAnswered('range', (deps.monotonic() - asked.atMs) / 1000, false);
+          throw error;
+        },
+      );
     },
 
     rangeStream(request, caller, output) {
@@ -153,8 +159,10 @@ function readRange(
   const startedMs = deps.monotonic();
   const answer = (found: RangeResult | EtcdError): RangeResponse => {
     const endedMs = deps.monotonic();
-    deps.observer.rangeRead((endedMs - startedMs) / 1000);
-    deps.observer.readAnswered('range', (endedMs - asked.atMs) / 1000);
+    const ok = !(found instanceof EtcdError);
+    deps.observer.rangeRead((endedMs - startedMs) / 1000, ok);
+    deps.observer.readAnswered('range', (endedMs - asked.atMs) / 1000, ok);
+    deps.replica.stateMachine.counts.ranges++;
     return rangeResponse(deps, found);
   };
   if (request.rangeEnd === '') return answer(store.range(request));
@@ -179,7 +187,6 @@ async function readOn(
 
 function rangeResponse(deps: KvDeps, found: RangeResult | EtcdError): RangeResponse {
   if (found instanceof EtcdError) throw found;
-  deps.replica.stateMachine.counts.ranges++;
   const { kvs, more, count, revision } = found;
   return { header: deps.header(revision), kvs, more, count };
 }
@@ -203,7 +210,8 @@ async function readTxn(deps: KvDeps, request: TxnRequest, ops: readonly RequestO
   // comparisons alone is answered locally.
   if (!ops.every(isSerializable)) await replica.readBarrier();
   const outcome = applyTxn(request, replica.stateMachine, { readOnly: true });
-  deps.observer.readAnswered('readonlyTxn', (deps.monotonic() - askedMs) / 1000);
+  const ok = !(outcome instanceof EtcdError);
+  deps.observer.readAnswered('readonlyTxn', (deps.monotonic() - askedMs) / 1000, ok);
   if (outcome instanceof EtcdError) throw outcome;
   return outcome;
 }

@@ -45,6 +45,14 @@ import { type Method, serverStream, unary } from './rpc.ts';
 import { createSnapshot } from './snapshot.ts';
 import type { DatabaseSize, Space } from './space.ts';
 
+/** Hears of long work that has ended, and of its seconds. */
+export interface MaintenanceObserver {
+  defragmented(seconds: number): void;
+  hashed(seconds: number): void;
+  revisionHashed(seconds: number): void;
+  snapshotSent(seconds: number): void;
+}
+
 export interface MaintenanceDeps {
   readonly replica: Replica;
   readonly engine: Engine;
@@ -54,8 +62,7 @@ export interface MaintenanceDeps {
   readonly log: Log;
   readonly header: (revision: Revision) => ResponseHeader;
   readonly breathe: () => Promise<void>;
-  /** Reports a defragmentation of so many seconds. */
-  readonly defragmented: (seconds: number) => void;
+  readonly observer: MaintenanceObserver;
   readonly monotonic: () => number;
   readonly onFatal: (error: unknown) => void;
 }
@@ -73,11 +80,17 @@ export function createMaintenance(deps: MaintenanceDeps) {
   const header = (): ResponseHeader => deps.header(store.revision);
   let defragmenting: Promise<void> | null = null;
   let hashes = 0;
-  const hashing = async <T>(work: () => Promise<T>): Promise<T> => {
+  const hashing = async <T>(
+    work: () => Promise<T>,
+    ended: (seconds: number) => void,
+  ): Promise<T> => {
     if (hashes >= limits.hashesMax) throw errors.tooManyRequests;
     hashes++;
+    const started = deps.monotonic();
     try {
-      return await work();
+      const result = await work();
+      ended((deps.monotonic() - started) / 1000);
+      return result;
     } finally {
       hashes--;
     }
@@ -119,12 +132,15 @@ export function createMaintenance(deps: MaintenanceDeps) {
 
     async hash(): Promise<HashResponse> {
       await replica.flush();
-      const hash = await hashing(() => hashDatabase(deps.engine, deps.breathe));
+      const hash = await hashing(
+        () => hashDatabase(deps.engine, deps.breathe),
+        deps.observer.hashed,
+      );
       return { header: header(), hash };
     },
 
     async hashKv({ revision }: HashKVRequest): Promise<HashKVResponse> {
-      const result = await hashing(() => store.hashKv(revision));
+      const result = await hashing(() => store.hashKv(revision), deps.observer.revisionHashed);
       if (result instanceof EtcdError) throw result;
       const { hash, compactRevision, hashRevision } = result;
       return { header: header(), hash, compactRevision, hashRevision };
@@ -155,7 +171,7 @@ export function createMaintenance(deps: MaintenanceDeps) {
     await replica.flush();
     await deps.engine.compact();
     size.defragmented();
-    deps.defragmented((deps.monotonic() - started) / 1000);
+    deps.observer.defragmented((deps.monotonic() - started) / 1000);
   }
 }
 

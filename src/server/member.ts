@@ -218,6 +218,7 @@ async function startBehind(
   logPublished(options, frontend, replica);
   frontend.serve({
     methods: served.methods,
+    kv: served.services.kv,
     replica,
     observation,
     debugVars: () => debugVars(replica),

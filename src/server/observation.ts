@@ -7,13 +7,14 @@ import { methodSchemas } from '../codec/gen/schema.ts';
 import { featureGateNames, featureGateSpecs, gateEnabled } from '../config/feature-gates.ts';
 import type { Settings } from '../config/flags.ts';
 import { goDuration } from '../duration.ts';
-import type { Code } from '../errors.ts';
+import { Code, EtcdError, errors } from '../errors.ts';
 import type { Log, LogFields } from '../log.ts';
 import type { GrpcMethod, GrpcMethodMetrics, GrpcType } from '../metrics/grpc-families.ts';
-import { createMetrics, type Metrics } from '../metrics/metrics.ts';
+import { createMetrics, type LeaseMetrics, type Metrics } from '../metrics/metrics.ts';
 import type { Registry } from '../metrics/prom-registry.ts';
 import type { PeerObserver } from '../peer/observer.ts';
 import type { Bootstrapped } from '../replica/bootstrap.ts';
+import type { Result } from '../replica/outcome.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { ReplicaObserver } from '../replica/replica-options.ts';
 import { hexId, type MemberId } from '../types.ts';
@@ -23,11 +24,13 @@ import type { GrpcObserver } from './grpc.ts';
 import { grpcHealthMethods } from './grpc-health.ts';
 import type { HealthObserver } from './health.ts';
 import type { KvObserver } from './kv.ts';
+import type { MaintenanceObserver } from './maintenance.ts';
 import { peerObserver } from './peer-observation.ts';
 import { createRoleLog } from './role-log.ts';
 import type { Method } from './rpc.ts';
+import { countPromotion, maintenanceObserver, watchObserver } from './service-observation.ts';
 import type { DatabaseSize } from './space.ts';
-import type { WatchService } from './watch.ts';
+import type { WatchObserver, WatchService } from './watch.ts';
 
 interface Observed {
   readonly replica: Replica;
@@ -42,6 +45,8 @@ export class Observation {
   readonly kv: KvObserver;
   readonly grpc: GrpcObserver;
   readonly health: HealthObserver;
+  readonly maintenance: MaintenanceObserver;
+  readonly watch: WatchObserver;
   readonly #metrics: Metrics;
   readonly #log: Log;
 
@@ -63,6 +68,8 @@ export class Observation {
     this.kv = kvObserver(metrics);
     this.grpc = grpcObserver(metrics);
     this.health = healthObserver(metrics);
+    this.maintenance = maintenanceObserver(metrics);
+    this.watch = watchObserver(metrics);
   }
 
   bootstrapped(started: Bootstrapped): void {
@@ -81,7 +88,7 @@ export class Observation {
   }
 
   peersOf(memberId: MemberId): PeerObserver {
-    return peerObserver(this.#metrics.network, memberId);
+    return peerObserver(this.#metrics, memberId);
   }
 
   #logBeginning({ forced, restarted, raft }: Bootstrapped, ids: LogFields): void {
@@ -104,13 +111,14 @@ export class Observation {
     });
   }
 
+  /** The leader was asked to promote a learner. */
+  promoted(error: EtcdError | null): void {
+    countPromotion(this.#metrics, error);
+  }
+
   /** From here on a scrape reads these parts. */
   observe(parts: Observed): void {
     this.#metrics.onScrape(() => readGauges(this.#metrics, parts));
-  }
-
-  defragmented(seconds: number): void {
-    this.#metrics.disk.backendDefragDurationSeconds.observe(seconds);
   }
 
   metricsRegistry(): Promise<Registry> {
@@ -145,10 +153,16 @@ function grpcType(clientStreaming: boolean, serverStreaming: boolean): GrpcType 
 /** etcd: an fsync beyond a second is worth a line. */
 const SLOW_SYNC_SECONDS = 1;
 
-function walObserver({ disk }: Metrics, log: Log): WalObserver {
+function walObserver({ disk, snap }: Metrics, log: Log): WalObserver {
   return {
-    wrote(bytes) {
+    snapshotSaved(seconds) {
+      // etcd: a file of its own; here it is the mark in the log, a write and an fsync.
+      snap.saveTotalDurationSeconds.observe(seconds);
+      snap.fsyncDurationSeconds.observe(seconds);
+    },
+    wrote(bytes, seconds) {
       disk.walWriteBytesTotal.inc(bytes);
+      disk.walWriteDurationSeconds.observe(seconds);
     },
     synced(seconds) {
       disk.walFsyncDurationSeconds.observe(seconds);
@@ -159,20 +173,21 @@ function walObserver({ disk }: Metrics, log: Log): WalObserver {
   };
 }
 
-/**
- * One series per kind of request, looked up once. Kinds are labelled as etcd does, `Put` for `put`,
- * and a refusal counts as a success there too.
- */
-function perKind<I>(make: (label: string) => I): (kind: string) => I {
-  const known = new Map<string, I>();
-  return (kind) => {
-    let item = known.get(kind);
-    if (item === undefined) {
-      item = make(kind.slice(0, 1).toUpperCase() + kind.slice(1));
-      known.set(kind, item);
-    }
-    return item;
+/** One series per kind of request and outcome, looked up once; labelled as etcd does. */
+function perKind<I>(make: (label: string, success: string) => I): (kind: string, ok: boolean) => I {
+  const made = (ok: boolean) => {
+    const known = new Map<string, I>();
+    return (kind: string): I => {
+      let item = known.get(kind);
+      if (item === undefined) {
+        item = make(kind.slice(0, 1).toUpperCase() + kind.slice(1), String(ok));
+        known.set(kind, item);
+      }
+      return item;
+    };
   };
+  const [succeeded, failed] = [made(true), made(false)];
+  return (kind, ok) => (ok ? succeeded : failed)(kind);
 }
 
 /** Entries that Raft itself needs are no requests. */
@@ -181,11 +196,14 @@ function isRequest(kind: string): boolean {
 }
 
 function kvObserver({ server }: Metrics): KvObserver {
-  const range = server.rangeDurationSeconds.with({ success: 'true' });
-  const answered = perKind((type) => server.requestDurationSeconds.with({ type, success: 'true' }));
+  const read = server.rangeDurationSeconds.with({ success: 'true' });
+  const failed = () => server.rangeDurationSeconds.with({ success: 'false' });
+  const answered = perKind((type, success) =>
+    server.requestDurationSeconds.with({ type, success }),
+  );
   return {
-    rangeRead: (seconds) => range.observe(seconds),
-    readAnswered: (kind, seconds) => answered(kind).observe(seconds),
+    rangeRead: (seconds, ok) => (ok ? read : failed()).observe(seconds),
+    readAnswered: (kind, seconds, ok) => answered(kind, ok).observe(seconds),
   };
 }
 
@@ -194,19 +212,26 @@ function replicaObserver(
   log: Log,
   slowSeconds: number,
 ): ReplicaObserver {
-  const applied = perKind((op) =>
-    server.applyDurationSeconds.with({ version: 'v3', op, success: 'true' }),
+  const applyDuration = perKind((op, success) =>
+    server.applyDurationSeconds.with({ version: 'v3', op, success }),
   );
   const logRole = createRoleLog(log);
   let lead: MemberId | null = null;
-  const answered = perKind((type) => server.requestDurationSeconds.with({ type, success: 'true' }));
+  const answered = perKind((type, success) =>
+    server.requestDurationSeconds.with({ type, success }),
+  );
   return {
     rowsFlushed(seconds) {
       disk.backendCommitDurationSeconds.observe(seconds);
+      // The other phases of a commit, spill and rebalance, are those of a B+tree.
+      disk.backendCommitWriteDurationSeconds.observe(seconds);
     },
-    entryApplied(kind, seconds) {
+    entryApplied({ kind, result }, seconds) {
       if (!isRequest(kind)) return;
-      applied(kind).observe(seconds);
+      const ok = !(result instanceof EtcdError);
+      // etcd: a compaction that is too late does no harm.
+      applyDuration(kind, ok || result === errors.compacted).observe(seconds);
+      if (ok) countLease(lease, kind, result);
       if (seconds <= slowSeconds) return;
       server.slowApplyTotal.inc();
       log.warn('apply request took too long', {
@@ -216,7 +241,8 @@ function replicaObserver(
       });
     },
     requestAnswered(kind, seconds) {
-      if (isRequest(kind)) answered(kind).observe(seconds);
+      // etcd: a refusal counts as a success here.
+      if (isRequest(kind)) answered(kind, true).observe(seconds);
     },
     proposalFailed() {
       server.proposalsFailedTotal.inc();
@@ -235,9 +261,15 @@ function replicaObserver(
     },
     leaseExpired() {
       server.leaseExpiredTotal.inc();
-      lease.revokedTotal.inc();
     },
   };
+}
+
+function countLease(lease: LeaseMetrics, kind: string, result: Result): void {
+  if (kind === 'leaseRevoke') lease.revokedTotal.inc();
+  if (kind !== 'leaseGrant' || result === null || !('ttlSeconds' in result)) return;
+  lease.grantedTotal.inc();
+  lease.ttlTotal.observe(result.ttlSeconds);
 }
 
 function grpcObserver({ grpc, network, server }: Metrics): GrpcObserver {
@@ -252,6 +284,11 @@ function grpcObserver({ grpc, network, server }: Metrics): GrpcObserver {
   };
   const unary = server.clientRequestsTotal.with({ type: 'unary', client_api_version: 'unknown' });
   const stream = server.clientRequestsTotal.with({ type: 'stream', client_api_version: 'unknown' });
+  const failure = (method: Method, Type: 'receive' | 'send'): void => {
+    if (method.kind !== 'bidi') return;
+    const API = method.name === 'Watch' ? 'watch' : 'lease-keepalive';
+    network.serverStreamFailuresTotal.with({ Type, API }).inc();
+  };
   return {
     started(method, clientApiVersion) {
       of(method).started++;
@@ -270,7 +307,14 @@ function grpcObserver({ grpc, network, server }: Metrics): GrpcObserver {
       network.clientGrpcSentBytesTotal.value += bytes;
     },
     handled(method, code: Code, seconds) {
+      // What is counted are attempts: an answer to a call that failed too, and the one that found
+      // the end of a caller's requests.
+      if (method.kind === 'unary' && code !== Code.OK) of(method).sent++;
+      if (method.kind === 'bidi') of(method).received++;
       of(method).handled(code, seconds);
+    },
+    receiveFailed(method) {
+      failure(method, 'receive');
     },
   };
 }
@@ -289,8 +333,8 @@ function healthObserver({ server }: Metrics): HealthObserver {
 }
 
 function readGauges(metrics: Metrics, { replica, size, watch, quotaBytes }: Observed): void {
-  const { server, mvcc, network } = metrics;
-  const { store, hub, counts, clusterVersion, members } = replica.stateMachine;
+  const { server, mvcc, network, lease } = metrics;
+  const { store, hub, counts, clusterVersion, members, lessor } = replica.stateMachine;
   const Local = hexId(replica.memberId);
   for (const { id } of members.list()) network.knownPeers.with({ Local, Remote: hexId(id) }).set(1);
   for (const id of members.removed()) network.knownPeers.with({ Local, Remote: hexId(id) }).set(0);
@@ -303,8 +347,11 @@ function readGauges(metrics: Metrics, { replica, size, watch, quotaBytes }: Obse
   server.quotaBackendBytes.set(quotaBytes ?? 0);
   if (clusterVersion !== '') {
     const shown = clusterVersion.split('.').slice(0, 2).join('.');
+    // etcd: the version before stays, with 0.
+    for (const [, version] of server.clusterVersion.entries()) version.set(0);
     server.clusterVersion.with({ cluster_version: shown }).set(1);
   }
+  lease.renewedTotal.value = lessor.renewals;
   mvcc.putTotal.value = counts.puts;
   mvcc.deleteTotal.value = counts.deletes;
   mvcc.txnTotal.value = counts.txns;

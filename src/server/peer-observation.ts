@@ -1,6 +1,6 @@
 /** What happens between members, in etcd's `etcd_network_*` families. */
 
-import type { NetworkMetrics } from '../metrics/metrics.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import type { PeerObserver } from '../peer/observer.ts';
 import { hexId, type MemberId } from '../types.ts';
 
@@ -17,7 +17,8 @@ function perMember<I>(make: (id: string) => I): (id: MemberId) => I {
   };
 }
 
-export function peerObserver(network: NetworkMetrics, local: MemberId): PeerObserver {
+export function peerObserver(metrics: Metrics, local: MemberId): PeerObserver {
+  const { network, server, snap } = metrics;
   const sentBytes = perMember((To) => network.peerSentBytesTotal.with({ To }));
   const receivedBytes = perMember((From) => network.peerReceivedBytesTotal.with({ From }));
   const pair = (peer: MemberId) => ({ Local: hexId(local), Remote: hexId(peer) });
@@ -41,10 +42,15 @@ export function peerObserver(network: NetworkMetrics, local: MemberId): PeerObse
       network.snapshotSendSuccess.with(labels).inc();
       network.snapshotSendTotalDurationSeconds.with(labels).observe(seconds);
     },
-    snapshotReceiveStarted: (from) =>
-      network.snapshotReceiveInflightsTotal.with({ From: hexId(from) }).inc(),
+    snapshotReceiveStarted(from) {
+      network.snapshotReceiveInflightsTotal.with({ From: hexId(from) }).inc();
+      // A state is loaded while it arrives.
+      server.snapshotApplyInProgressTotal.set(1);
+    },
     snapshotReceived(from, ok, seconds) {
       const labels = { From: hexId(from) };
+      server.snapshotApplyInProgressTotal.set(0);
+      if (ok) snap.dbSaveTotalDurationSeconds.observe(seconds);
       network.snapshotReceiveInflightsTotal.with(labels).inc(-1);
       if (!ok) return network.snapshotReceiveFailures.with(labels).inc();
       network.snapshotReceiveSuccess.with(labels).inc();

@@ -121,6 +121,8 @@ export function createServices(options: ServiceOptions): Served {
     random: systemRandom,
     requestBytesMax: config.maxRequestBytes,
     progressIntervalMs: derived.progressNotifyMs,
+    observer: observation.watch,
+    monotonic: () => systemClock.monotonic(),
     header,
   });
   const upkeep = upkeepServices(options, { space, leaderTransfer, header });
@@ -164,7 +166,7 @@ function upkeepServices(
     log,
     ...parts,
     breathe,
-    defragmented: (seconds) => observation.defragmented(seconds),
+    observer: observation.maintenance,
     monotonic: () => systemClock.monotonic(),
     onFatal,
   });
@@ -186,7 +188,7 @@ function upkeepServices(
 
 /** The services that need the leader for some of their answers. */
 function leaderServices(
-  { config, derived, log, storage, peerCalls, onFatal }: ServiceOptions,
+  { config, derived, log, storage, observation, peerCalls, onFatal }: ServiceOptions,
   space: Space,
   header: (revision: Revision) => ResponseHeader,
 ) {
@@ -216,7 +218,14 @@ function leaderServices(
     lease,
     primary,
     changeMembers: createJointChanges({ replica, changes, peers, requestTimeoutMs, log }),
-    cluster: createCluster({ replica, changes, askLeader, peers, header: () => header(0) }),
+    cluster: createCluster({
+      replica,
+      changes,
+      askLeader,
+      peers,
+      promoted: (error) => observation.promoted(error),
+      header: () => header(0),
+    }),
     tick(nowMs: number): void {
       lease.tick(nowMs);
       if (tellsTimes) checkpoints.tick();

@@ -98,6 +98,8 @@ async function setUp(rows: readonly RowWrite[] = []) {
   const stopping = new AbortController();
   const fatal: unknown[] = [];
   const start = createSnapshot({
+    observer: { snapshotSent() {} },
+    monotonic: () => 0,
     replica: {
       flush: () => Promise.resolve(),
       stopping: stopping.signal,

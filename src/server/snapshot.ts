@@ -19,6 +19,8 @@ export interface SnapshotDeps {
   };
   readonly engine: Engine;
   readonly breathe: () => Promise<void>;
+  readonly observer: { snapshotSent(seconds: number): void };
+  readonly monotonic: () => number;
   readonly onFatal: (error: unknown) => void;
 }
 
@@ -57,6 +59,7 @@ async function streamSnapshot(
   await replica.flush();
   await pace();
   const version = replica.stateMachine.clusterVersion;
+  const started = deps.monotonic();
   const image = await openImage(engine, pace);
   try {
     const hash = createHash('sha256');
@@ -69,6 +72,7 @@ async function streamSnapshot(
       send(blob);
     }
     send(hash.digest());
+    deps.observer.snapshotSent((deps.monotonic() - started) / 1000);
   } finally {
     await image.close();
   }

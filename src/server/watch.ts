@@ -27,12 +27,21 @@ import type { Random } from '../ports.ts';
 import type { Revision } from '../types.ts';
 import { bidi, type Input, type Method, type Output } from './rpc.ts';
 
+/** Hears how long it took to encode and hand over what a stream sends. */
+export interface WatchObserver {
+  controlSent(seconds: number): void;
+  eventsSent(seconds: number, events: number): void;
+  progressSent(seconds: number): void;
+}
+
 export interface WatchDeps {
   readonly store: KvStore;
   readonly hub: WatchHub;
   readonly random: Random;
   readonly requestBytesMax: number;
   readonly progressIntervalMs: number;
+  readonly observer: WatchObserver;
+  readonly monotonic: () => number;
   readonly header: (revision: Revision) => ResponseHeader;
 }
 
@@ -105,7 +114,13 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
     this.#progressPeriodMs = deps.progressIntervalMs + deps.random.below(jitterMs);
   }
 
-  message({ requestUnion }: WatchRequest): void {
+  message(request: WatchRequest): void {
+    const started = this.#deps.monotonic();
+    this.#serve(request);
+    this.#deps.observer.controlSent((this.#deps.monotonic() - started) / 1000);
+  }
+
+  #serve({ requestUnion }: WatchRequest): void {
     switch (requestUnion?.case) {
       case 'createRequest':
         return this.#create(requestUnion.value);
@@ -137,6 +152,7 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
       this.#resumeOnDrain();
       return false;
     }
+    const started = this.#deps.monotonic();
     const encoded: Uint8Array[] = [];
     for (const event of events) {
       const wanted = event.type === 'put' ? watch.wantsPut : watch.wantsDelete;
@@ -145,6 +161,8 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
     if (encoded.length === 0) return true;
     watch.quiet = false;
     this.#sendEvents(watch, encoded, revision);
+    const seconds = (this.#deps.monotonic() - started) / 1000;
+    this.#deps.observer.eventsSent(seconds, encoded.length);
     return true;
   }
 
@@ -165,6 +183,7 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
     this.#nextProgressMs ??= nowMs + this.#progressPeriodMs;
     if (nowMs < this.#nextProgressMs) return;
     this.#nextProgressMs = nowMs + this.#progressPeriodMs;
+    const started = this.#deps.monotonic();
     for (const watch of this.#watches.values()) {
       if (!watch.progressNotify) continue;
       if (watch.quiet && this.#isSynced(watch) && !this.#isFull) {
@@ -172,6 +191,7 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
       }
       watch.quiet = true;
     }
+    this.#deps.observer.progressSent((this.#deps.monotonic() - started) / 1000);
   }
 
   #create(request: WatchCreateRequest): void {

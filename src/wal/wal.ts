@@ -28,7 +28,9 @@ import { parseSegmentFile, type Segment, type SegmentName, segmentFile } from '.
 export type SyncRule = 'adaptive' | 'pool' | 'loop';
 
 export interface WalObserver {
-  wrote(bytes: number): void;
+  wrote(bytes: number, seconds: number): void;
+  /** A snapshot mark is on the disk. */
+  snapshotSaved(seconds: number): void;
   synced(seconds: number): void;
 }
 
@@ -277,6 +279,7 @@ export class Wal {
     metadata: SnapshotMetadata,
     hardState: HardState | null = null,
   ): Promise<void> {
+    const start = this.#clock.monotonic();
     this.#begin();
     if (hardState !== null) this.#take(hardState);
     assert(metadata.index <= this.#latest.commit, 'a snapshot is of committed entries');
@@ -286,6 +289,7 @@ export class Wal {
     this.#frames.snapshot(metadata);
     await this.#commit(this.#frames.finish());
     this.#snapshotIndex = Math.max(this.#snapshotIndex, metadata.index);
+    this.#observer?.snapshotSaved((this.#clock.monotonic() - start) / 1000);
   }
 
   /**
@@ -417,10 +421,11 @@ export class Wal {
   }
 
   #write(bytes: Uint8Array): void {
+    const start = this.#clock.monotonic();
     this.#file.write(this.#head, bytes);
     this.#head += bytes.length;
     this.#reserved = Math.max(this.#reserved, this.#head);
-    this.#observer?.wrote(bytes.length);
+    this.#observer?.wrote(bytes.length, (this.#clock.monotonic() - start) / 1000);
   }
 
   #observeSync(start: number): void {

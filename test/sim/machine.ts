@@ -219,7 +219,7 @@ export class Machine {
       rows,
       walDir: 'data/wal',
       walsMax: 2,
-      walObserver: { wrote() {}, synced() {} },
+      walObserver: { wrote() {}, synced() {}, snapshotSaved() {} },
       clock: life.clock,
       random: seededRandom((this.#seed << 20n) + BigInt(this.#lives)),
       start: this.begin,

@@ -93,6 +93,7 @@ export class LoneReplica {
         synced: () => {
           this.syncs++;
         },
+        snapshotSaved() {},
       },
       clock,
       random: seededRandom(7),

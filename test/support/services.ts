@@ -156,6 +156,8 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
     random: { below: () => 0, u64: () => 0n },
     requestBytesMax,
     progressIntervalMs: options.progressIntervalMs ?? 600_000,
+    observer: { controlSent() {}, eventsSent() {}, progressSent() {} },
+    monotonic: () => clock.monotonic(),
     header,
   });
   const concurrency = { kv, lease, hub, onFatal };
