@@ -1,6 +1,6 @@
 // The same story played to this server and to a real etcd, and then their metrics laid side by
-// side: families with their texts, buckets, series, and every figure that does not measure time, size or
-// the runtime.
+// side: families with their texts, buckets, series, and every figure that does not measure time,
+// size or the runtime.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
