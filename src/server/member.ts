@@ -179,7 +179,7 @@ async function startBehind(
   const { config, log } = options;
   const onFatal = fatal.report;
   const parts = await openParts({ ...options, onFatal });
-  const { storage, transport, peerClient, observation, served, clusterVersion, monitors } = parts;
+  const { storage, transport, peerClient, observation, served, monitors } = parts;
   const { replica } = storage;
   frontend.servePeers(createPeerServer(transport, served.peerApi));
   replica.start();
@@ -201,19 +201,11 @@ async function startBehind(
     observation.close();
   });
   logServing(options, frontend, replica);
-  const published = new AbortController();
-  const links = { replica, peers: peerClient, clock: systemClock };
   try {
-    await Promise.race([
-      publish(replica, clusterVersion, config, frontend.advertisedUrls),
-      // It only matters when it refuses.
-      refuseOtherCluster(links, published.signal).then(() => new Promise<never>(() => {})),
-    ]);
+    await publishAmongOthers(parts, frontend, config);
   } catch (error) {
     await stop();
     throw error;
-  } finally {
-    published.abort();
   }
   logPublished(options, frontend, replica);
   frontend.serve({
@@ -226,10 +218,36 @@ async function startBehind(
     onFatal,
   });
   fatal.started();
+  return memberOf(parts, frontend, () => closing(options, stop));
+}
+
+async function publishAmongOthers(
+  { storage, peerClient, clusterVersion }: Parts,
+  frontend: Frontend,
+  config: Settings,
+): Promise<void> {
+  const { replica } = storage;
+  const published = new AbortController();
+  const links = { replica, peers: peerClient, clock: systemClock };
+  try {
+    await Promise.race([
+      publish(replica, clusterVersion, config, frontend.advertisedUrls),
+      // It only matters when it refuses.
+      refuseOtherCluster(links, published.signal).then(() => new Promise<never>(() => {})),
+    ]);
+  } finally {
+    published.abort();
+  }
+}
+
+function memberOf(
+  { storage, served, observation }: Parts,
+  { clientUrls, peerUrls }: Frontend,
+  close: () => Promise<void>,
+): Member {
+  const { replica } = storage;
   const { memberId, clusterId } = replica;
-  const { clientUrls, peerUrls } = frontend;
   const { services, changeMembers } = served;
-  const metricsRegistry = () => observation.metricsRegistry();
   return {
     memberId,
     clusterId,
@@ -238,8 +256,8 @@ async function startBehind(
     replica,
     services,
     changeMembers,
-    metricsRegistry,
-    close: once(() => closing(options, stop)),
+    metricsRegistry: () => observation.metricsRegistry(),
+    close: once(close),
   };
 }
 
