@@ -11,7 +11,7 @@ const bundle = await rolldown({
   input: join(dist, 'etcd.js'),
   platform: 'node',
   // What is installed beside us is loaded from there.
-  external: ['classic-level', 'prom-client', 'yaml'],
+  external: ['bcrypt', 'classic-level', 'prom-client', 'yaml'],
 });
 await bundle.write({ dir: dist, format: 'esm', sourcemap: true, chunkFileNames: 'etcd-[name].js' });
 await bundle.close();

@@ -95,6 +95,11 @@ export const errors = {
   invalidAuthToken: etcd(Code.UNAUTHENTICATED, 'invalid auth token'),
   invalidAuthMgmt: etcd(Code.INVALID_ARGUMENT, 'invalid auth management'),
   authOldRevision: etcd(Code.INVALID_ARGUMENT, 'revision of auth store is old'),
+  tokenVerifyOnly: new EtcdError(
+    Code.UNKNOWN,
+    'auth: token signing attempted with verify-only key',
+  ),
+  passwordTooLong: new EtcdError(Code.UNKNOWN, 'bcrypt: password length exceeds 72 bytes'),
   noLeader: etcd(Code.UNAVAILABLE, 'no leader'),
   notLeader: etcd(Code.FAILED_PRECONDITION, 'not leader'),
   leaderChanged: etcd(Code.UNAVAILABLE, 'leader changed'),

@@ -155,8 +155,10 @@ export const limits = {
   jsonOverheadBytes: 1 * MIB,
   /** Simple tokens remembered at once, some 200 bytes each; the longest unused make room. */
   simpleTokensMax: 250_000,
-  /** Passwords hashed or compared at once; beyond one, writes of the log would wait for a core. */
-  passwordsAtOnce: 1,
+  /** Signed tokens whose signature need not be checked again, some 1 KiB each. */
+  signedTokensKnownMax: 10_000,
+  /** Passwords hashed or compared at once, each on a thread of the pool that syncs the log. */
+  passwordsAtOnce: 2,
   /** Passwords that wait for their turn, at some 50 ms each with the default cost. */
   passwordsQueuedMax: 1000,
   /** Connections accepted before the member is ready. */

@@ -31,6 +31,7 @@ const SHARED_TYPES = ['src/raft/messages.ts'];
 
 /** Every dependency at run time, and the only place that imports it. */
 const PACKAGES: Readonly<Record<string, string>> = {
+  bcrypt: 'src/platform/passwords.ts',
   'classic-level': 'src/platform/level-engine.ts',
   'prom-client': 'src/metrics/',
   yaml: 'src/config/file.ts',

@@ -49,8 +49,13 @@ export interface Passwords {
    * too many passwords waiting.
    */
   hash(password: string): Promise<string>;
-  /** False for a hash that is none. Throws an `EtcdError` when too many passwords are waiting. */
-  matches(password: string, hash: string): Promise<boolean>;
+  /**
+   * False for a hash that is none, and after the usual time for `null`: so nobody hears from the
+   * clock which users there are. Throws an `EtcdError` when too many passwords are waiting.
+   */
+  matches(password: string, hash: string | null): Promise<boolean>;
+  /** `hash` while everything waits, or null: for entries that came with the password itself. */
+  hashNow(password: string): string | null;
   /** Ends what works in the background. What waits fails as stopped. */
   close(): Promise<void>;
 }

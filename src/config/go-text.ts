@@ -75,3 +75,14 @@ export function saturate(value: bigint): number {
   if (value > limit) return Number.MAX_SAFE_INTEGER;
   return value < -limit ? -Number.MAX_SAFE_INTEGER : Number(value);
 }
+
+/** What Go's time.ParseDuration says of a text that `parseDuration` refuses. */
+export function durationFault(text: string): string {
+  const unit = /^[+-]?[\d.]+([^\d.]+)/.exec(text)?.[1];
+  if (unit !== undefined && !/^(ns|us|µs|μs|ms|s|m|h)$/.test(unit)) {
+    return `time: unknown unit ${goQuote(unit)} in duration ${goQuote(text)}`;
+  }
+  if (/^[+-]?(\d+\.?\d*|\.\d+)$/.test(text))
+    return `time: missing unit in duration ${goQuote(text)}`;
+  return `time: invalid duration ${goQuote(text)}`;
+}

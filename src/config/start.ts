@@ -9,7 +9,7 @@ import type { Log } from '../log.ts';
 import { GIT_SHA, goArch, SERVER_VERSION } from '../version.ts';
 import { gateEnabled } from './feature-gates.ts';
 import type { Settings } from './flags.ts';
-import { goQuote, parseInteger, ValueError } from './go-text.ts';
+import { durationFault, goQuote, parseInteger, ValueError } from './go-text.ts';
 import { checkUrl, parseUrls, splitUrl } from './url.ts';
 
 const HOUR_MS = 3_600_000;
@@ -78,17 +78,7 @@ function retentionNanoseconds(config: Settings): number {
   }
   const period = parseDuration(text);
   if (period !== null) return period * 1_000_000;
-  throw new ValueError(`error parsing CompactionRetention: ${durationReason(text)}`);
-}
-
-function durationReason(text: string): string {
-  const unit = /^[+-]?[\d.]+([^\d.]+)/.exec(text)?.[1];
-  if (unit !== undefined && !/^(ns|us|µs|μs|ms|s|m|h)$/.test(unit)) {
-    return `time: unknown unit ${goQuote(unit)} in duration ${goQuote(text)}`;
-  }
-  if (/^[+-]?(\d+\.?\d*|\.\d+)$/.test(text))
-    return `time: missing unit in duration ${goQuote(text)}`;
-  return `time: invalid duration ${goQuote(text)}`;
+  throw new ValueError(`error parsing CompactionRetention: ${durationFault(text)}`);
 }
 
 /** Peer URLs by member name; a name may repeat. Throws `ValueError`. */
