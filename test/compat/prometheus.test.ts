@@ -1,7 +1,7 @@
 // Debian's Prometheus scrapes three members under load, with the rules that Pigsty and this project
-// ship, and then every expression is evaluated: of Pigsty's dashboards and rules, of etcd's own
-// mixin, and of the dashboard and the rules under docs/monitoring. An alert must be silent here, and
-// what it looks at must have data.
+// ship, and then every expression is evaluated: of Pigsty's dashboards and rules, of etcd's mixin,
+// and of the dashboard and the rules under docs/monitoring. An alert must be silent here, and what
+// it looks at must have data.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
