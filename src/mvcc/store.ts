@@ -272,13 +272,13 @@ export class KvStore {
     return this.#hashes.all();
   }
 
-  /** etcd's HashKV at a revision, 0 for the current one. */
-  hashKv(revision: Revision): Promise<HashResult | EtcdError> {
+  /** etcd's HashKV at a revision, 0 for the current one. Rejects when aborted. */
+  hashKv(revision: Revision, signal: AbortSignal | null = null): Promise<HashResult | EtcdError> {
     // Deletions of a compaction in between would change what is hashed.
     return this.#exclusive.run(async () => {
       for (;;) {
         const adoptions = this.#adoptions;
-        const result = await this.#hashKv(revision);
+        const result = await this.#hashKv(revision, signal);
         // Other content may have been compacted further, and have fewer rows to hash.
         if (adoptions === this.#adoptions) return result;
       }
@@ -300,7 +300,7 @@ export class KvStore {
     return from < this.#compactRevision ? errors.compacted : history;
   }
 
-  async #hashKv(revision: Revision): Promise<HashResult | EtcdError> {
+  async #hashKv(revision: Revision, signal: AbortSignal | null): Promise<HashResult | EtcdError> {
     const currentRevision = this.#revision;
     const stored = this.#hashes.at(revision);
     if (stored !== null) {
@@ -323,6 +323,7 @@ export class KvStore {
     });
     // Records that are written meanwhile lie above the hashed revision.
     await visitPages(this.#rows, keyRecords, (page) => {
+      signal?.throwIfAborted();
       for (const row of page) hasher.add(row, parseRecordKey(row.key));
       return this.#breathe();
     });

@@ -152,11 +152,13 @@ export class PeerClient {
     revision: Revision,
     clusterId: ClusterId,
     timeoutMs: number,
+    signal: AbortSignal | null = null,
   ): Promise<PeerHash> {
     const { status, body } = await this.#ask(url, '/members/hashkv', {
       headers: { 'Content-Type': 'application/json', 'X-Etcd-Cluster-ID': hexId(clusterId) },
       body: Buffer.from(revision === 0 ? '{}' : `{"revision":${revision}}`),
       timeoutMs,
+      ...(signal === null ? {} : { signal }),
     });
     const text = body.toString();
     if (status === 400 && text.includes('required revision has been compacted')) {

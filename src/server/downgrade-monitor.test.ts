@@ -4,6 +4,7 @@ import { errors } from '../errors.ts';
 import { NO_DOWNGRADE } from '../replica/downgrade-info.ts';
 import type { MemberId } from '../types.ts';
 import { DowngradeMonitor } from './downgrade-monitor.ts';
+import { Periodic } from './periodic.ts';
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 let answers: (string | null)[];
@@ -37,14 +38,14 @@ function start(intervalMs = 5000) {
       looks++;
       return answers.map((server, i) => ({ id: BigInt(i + 10) as MemberId, server }));
     },
-    intervalMs,
     log,
   });
+  const periodic = new Periodic({ intervalMs, run: () => monitor.cancelIfDone() });
   let now = 0;
   const pass = async (ms: number): Promise<void> => {
     for (const until = now + ms; now < until; ) {
       now += 100;
-      monitor.tick(now, (error) => bugs.push(error));
+      periodic.tick(now, (error) => bugs.push(error));
       await settle();
     }
   };

@@ -1,9 +1,6 @@
 /**
  * Ends a downgrade once it has come to its end: the leader looks every --downgrade-check-time
- * whether all members are of the target's version.
- *
- * Its time is that of the ticks it is given; one look is under way at a time, and ends with the
- * bound of its questions.
+ * whether all members are of the target's version. It knows nothing of that time.
  */
 
 import { EtcdError } from '../errors.ts';
@@ -24,40 +21,21 @@ export interface DowngradeMonitorDeps {
   };
   /** Of all members, this one included. */
   readonly versions: () => Promise<readonly MemberVersion[]>;
-  /** 0: never. */
-  readonly intervalMs: number;
   readonly log: Log;
 }
 
 export class DowngradeMonitor {
   readonly #deps: DowngradeMonitorDeps;
-  #lookedMs: number | null = null;
-  #isLooking = false;
 
   constructor(deps: DowngradeMonitorDeps) {
     this.#deps = deps;
   }
 
-  /** Called with every tick. Anything but a refused request is passed to `onBug`. */
-  tick(now: number, onBug: (error: unknown) => void): void {
-    const { replica, intervalMs } = this.#deps;
-    if (intervalMs === 0 || this.#isLooking) return;
-    this.#lookedMs ??= now;
-    if (now - this.#lookedMs < intervalMs) return;
-    this.#lookedMs = now;
-    if (!replica.isLeader || !replica.stateMachine.downgradeInfo.enabled) return;
-    this.#isLooking = true;
-    this.cancelIfDone()
-      .catch(onBug)
-      .finally(() => {
-        this.#isLooking = false;
-        this.#lookedMs = null;
-      });
-  }
-
+  /** Does nothing on a member that does not lead, or when there is no downgrade. */
   async cancelIfDone(): Promise<void> {
     const { replica, log } = this.#deps;
-    const { targetVersion } = replica.stateMachine.downgradeInfo;
+    const { enabled, targetVersion } = replica.stateMachine.downgradeInfo;
+    if (!replica.isLeader || !enabled) return;
     if (!(await this.#allMatch(targetVersion))) return;
     log.info('the cluster has been downgraded', { 'cluster-version': targetVersion });
     try {

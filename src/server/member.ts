@@ -167,8 +167,31 @@ async function openParts(options: MemberOptions): Promise<Parts> {
     monotonic: () => systemClock.monotonic(),
     log,
   });
-  const monitors = createMonitors({ config, log, replica, clusterVersion });
-  return { storage, transport, peerClient, observation, served, clusterVersion, monitors };
+  const monitors = createMonitors({
+    config,
+    log,
+    replica,
+    peers: peerClient,
+    requestTimeoutMs,
+    clusterVersion,
+    onFatal,
+  });
+  const parts = { storage, transport, peerClient, observation, served, clusterVersion, monitors };
+  try {
+    await monitors.begin(storage.restarted);
+  } catch (error) {
+    await closeParts(parts);
+    throw error;
+  }
+  return parts;
+}
+
+/** Who still waits for an answer is told that the server stops, before the connections end. */
+async function closeParts({ storage, peerClient, observation, monitors }: Parts): Promise<void> {
+  await monitors.close();
+  await storage.close();
+  peerClient.close();
+  observation.close();
 }
 
 async function startBehind(
@@ -179,7 +202,7 @@ async function startBehind(
   const { config, log } = options;
   const onFatal = fatal.report;
   const parts = await openParts({ ...options, onFatal });
-  const { storage, transport, peerClient, observation, served, monitors } = parts;
+  const { storage, transport, observation, served, monitors } = parts;
   const { replica } = storage;
   frontend.servePeers(createPeerServer(transport, served.peerApi));
   replica.start();
@@ -187,18 +210,15 @@ async function startBehind(
     const now = systemClock.monotonic();
     served.tick(now);
     frontend.tick(now);
-    monitors.tick(now, onFatal);
+    monitors.tick(now);
   });
   const stop = once(async () => {
     fatal.closing();
     await frontend.drain();
     await handOver(served.leaderTransfer, log);
     stopTicking();
-    // Who still waits for an answer is told that the server stops, before the connections end.
-    await storage.close();
-    peerClient.close();
+    await closeParts(parts);
     await frontend.close();
-    observation.close();
   });
   logServing(options, frontend, replica);
   try {

@@ -36,6 +36,8 @@ export interface Storage {
   readonly engine: Engine;
   readonly size: DatabaseSize;
   readonly replica: Replica;
+  /** It had a log of its own already. */
+  readonly restarted: boolean;
   /** Addresses for a joiner, until it has applied the entries that name its members. */
   readonly remotes: readonly PeerAddress[];
   /** Stops the replica and lets go of the folder. */
@@ -122,6 +124,7 @@ async function openReplica(options: StorageOptions): Promise<Storage> {
     engine,
     size,
     replica,
+    restarted: started.restarted,
     remotes: started.remotes,
     async close() {
       await replica.close();
