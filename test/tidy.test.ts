@@ -21,6 +21,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['replica'],
   ['peer', 'platform'],
   ['server'],
+  ['etcdutl'],
   ['program'],
 ];
 const PROGRAMS = ['etcd.ts', 'etcdctl.ts', 'etcdutl.ts', 'index.ts'];

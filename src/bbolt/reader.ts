@@ -84,7 +84,8 @@ export class BboltReader {
     const buckets: BboltBucket[] = [];
     for await (const elements of this.#walk(this.meta.root, ANYWHERE, 1)) {
       for (const { key, value, flags } of elements) {
-        if (flags !== BUCKET_ITEM) throw new BboltError(null, `"${key}" is not a bucket`);
+        if (flags !== BUCKET_ITEM)
+          throw new BboltError(null, `${JSON.stringify(key)} is not a bucket`);
         buckets.push(bucketOf(key, bufferOf(value)));
       }
     }
@@ -99,7 +100,8 @@ export class BboltReader {
         : [readLeaf(bufferOf(root), null, ANYWHERE)];
     for await (const elements of leaves) {
       const nested = elements.find(({ flags }) => flags !== 0);
-      if (nested !== undefined) throw new BboltError(null, `bucket "${name}" holds other buckets`);
+      if (nested !== undefined)
+        throw new BboltError(null, `bucket ${JSON.stringify(name)} holds other buckets`);
       if (elements.length > 0) yield elements;
     }
   }
@@ -148,12 +150,13 @@ function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 function bucketOf(name: string, value: Buffer): BboltBucket {
-  if (value.length < BUCKET_HEADER_BYTES) throw new BboltError(null, `bucket "${name}" is cut off`);
+  if (value.length < BUCKET_HEADER_BYTES)
+    throw new BboltError(null, `bucket ${JSON.stringify(name)} is cut off`);
   const root = readU64(value, 0);
   if (root !== 0) return { name, root };
   const inline = value.subarray(BUCKET_HEADER_BYTES);
   if (inline.length < PAGE_HEADER_BYTES || readHead(inline).flags !== PageFlag.LEAF) {
-    throw new BboltError(null, `bucket "${name}" has no page`);
+    throw new BboltError(null, `bucket ${JSON.stringify(name)} has no page`);
   }
   return { name, root: inline };
 }

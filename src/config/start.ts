@@ -110,11 +110,13 @@ export function clusterText(members: ReadonlyMap<string, readonly string[]>): st
   return pairs.sort().join(',');
 }
 
+type Founder = Pick<Settings, 'name' | 'initialCluster' | 'initialAdvertisePeerUrls'>;
+
 /**
  * The checks of a first start with state `new`. URLs are compared as text; where they differ only
  * in how they name a host, the caller resolves both sides and asks again.
  */
-export function bootstrapProblem(config: Settings): string | null {
+export function bootstrapProblem(config: Founder): string | null {
   const members = initialClusterUrls(config.initialCluster);
   return (
     localMemberProblem(config, members) ??
@@ -136,7 +138,7 @@ export function joinProblem(config: Settings): string | null {
 
 type Members = ReadonlyMap<string, readonly string[]>;
 
-function localMemberProblem(config: Settings, members: Members): string | null {
+function localMemberProblem(config: Pick<Settings, 'name'>, members: Members): string | null {
   if (members.has(config.name)) return null;
   return `couldn't find local name ${goQuote(config.name)} in the initial cluster configuration`;
 }
@@ -147,7 +149,7 @@ function duplicateProblem(members: Members): string | null {
   return `initial cluster ${clusterText(members)} has duplicate url`;
 }
 
-function advertiseProblem(config: Settings, listed: readonly string[]): string | null {
+function advertiseProblem(config: Founder, listed: readonly string[]): string | null {
   const advertised = config.initialAdvertisePeerUrls;
   const name = config.name;
   const onlyListed = listed.filter((url) => !advertised.includes(url));

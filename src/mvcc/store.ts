@@ -396,7 +396,8 @@ function addToIndex(tree: Tree<KeyEntry>, leases: Map<LeaseId, LeaseId>, row: Ro
   const { key, createRevision } = kv;
   const lease = kv.lease === NO_LEASE ? NO_LEASE : intern(leases, kv.lease);
   // A history may begin with a tombstone: compaction has taken what was before it.
-  const version = tombstone ? 0 : kv.version;
+  // etcd: a restored store whose revision was raised has a record without anything, key included.
+  const version = tombstone ? 0 : kv.version || 1;
   const state = { createRevision, modRevision: main, version, lease };
   const entry = tree.insert(key, newEntry(key, state, sub));
   if (entry === null) return main;

@@ -9,13 +9,14 @@
  * the old one and a few MiB of rows, however large the file is.
  */
 
-import { type BboltBucket, BboltReader, type BboltSource } from '../bbolt/reader.ts';
-import { allBuckets, buckets, metaRows, rowKey } from '../buckets.ts';
+import { openBboltFile } from '../bbolt/source.ts';
+import { metaRows } from '../buckets.ts';
 import { limits } from '../limits.ts';
-import type { Disk, DiskFile, Engine, Replacement, SnapMessage, StagedRows } from '../ports.ts';
+import type { Disk, Engine, Replacement, SnapMessage, StagedRows } from '../ports.ts';
 import type { SnapshotMetadata } from '../raft/messages.ts';
-import { EMPTY_BYTES, type RowKey } from '../types.ts';
+import type { RowKey } from '../types.ts';
 import { reconcileMembers } from './incoming-members.ts';
+import { loadRows } from './load-rows.ts';
 import { openStateMachine, type StateOptions } from './open-state.ts';
 import { positionRows, receivedRow, storedNumber } from './position.ts';
 import type { StateMachine } from './state-machine.ts';
@@ -34,9 +35,6 @@ export interface IncomingStateOptions extends StateOptions {
 /** etcd's name for such a file. */
 const SUFFIX = '.snap.db';
 const INDEX_DIGITS = 16;
-
-/** Without these there is nothing to go on with; all versions of etcd make them at their start. */
-const REQUIRED = [buckets.key, buckets.lease, buckets.members, buckets.meta];
 
 /**
  * Rejects when the state cannot be used; the error says why. One at a time. Whoever gave the body
@@ -141,8 +139,8 @@ async function load(
   const { rows, adopt } = await options.rows.openReplacement(replacement);
   const file = await options.disk.open(path, 'read');
   try {
-    const reader = await openFile(file);
-    await copyRows(reader, metadata, rows, breathe);
+    const reader = await openBboltFile(file);
+    await loadRows({ reader, rows, breathe, checkMeta: () => checkPosition(rows, metadata) });
   } finally {
     await file.close();
   }
@@ -151,60 +149,6 @@ async function load(
   await replacement.write([receivedRow(metadata.index)]);
   const stateMachine = await openStateMachine(rows, { ...options, breathe });
   return { stateMachine, adoptRows: adopt };
-}
-
-async function openFile(file: DiskFile): Promise<BboltReader> {
-  const reader = await BboltReader.open(windowed(file));
-  const size = await file.size();
-  const expected = reader.meta.pages * reader.meta.pageBytes;
-  if (size < expected) throw new Error(`it ends after ${size} of ${expected} bytes`);
-  return reader;
-}
-
-/** Pages mostly lie in the file in the order in which they are read. */
-function windowed(file: DiskFile): BboltSource {
-  let start = 0;
-  let window: Uint8Array = EMPTY_BYTES;
-  return {
-    async read(offset, length) {
-      if (offset < start || offset + length > start + window.length) {
-        window = await file.read(offset, Math.max(length, limits.stateWindowBytes));
-        start = offset;
-      }
-      return window.subarray(offset - start, offset - start + length);
-    },
-  };
-}
-
-async function copyRows(
-  reader: BboltReader,
-  metadata: SnapshotMetadata,
-  rows: StagedRows,
-  breathe: () => Promise<void>,
-): Promise<void> {
-  const found = await reader.buckets();
-  for (const { name } of REQUIRED) {
-    if (!found.some((bucket) => bucket.name === name)) throw new Error(`it has no bucket ${name}`);
-  }
-  const named = new Map<string, BboltBucket>(found.map((bucket) => [bucket.name, bucket]));
-  // The small ones come first: what stands there decides whether the rest is worth reading.
-  for (const bucket of [buckets.meta, ...allBuckets.filter((one) => one !== buckets.meta)]) {
-    const source = named.get(bucket.name);
-    // etcd: names that are not known are those of older versions.
-    if (source === undefined) continue;
-    let passed = 0;
-    for await (const items of reader.items(source)) {
-      for (const { key, value } of items) {
-        rows.put(rowKey(bucket, key), value);
-        passed += key.length + value.length;
-      }
-      if (rows.stagedBytes >= limits.stateBatchBytes) await rows.flush([]);
-      if (passed < limits.snapshotSliceBytes) continue;
-      passed = 0;
-      await breathe();
-    }
-    if (bucket === buckets.meta) checkPosition(rows, metadata);
-  }
 }
 
 function checkPosition(rows: StagedRows, { index, term }: SnapshotMetadata): void {

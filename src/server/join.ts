@@ -67,8 +67,17 @@ async function foundNew(deps: JoinDeps, urls: PeerUrls): Promise<Start> {
   return { kind: 'new', ...founding };
 }
 
+/** What founders are told by their flags. */
+export type FounderSettings = Pick<
+  Settings,
+  'name' | 'initialCluster' | 'initialClusterToken' | 'initialAdvertisePeerUrls'
+>;
+
 /** What this member announces may name its host otherwise than the initial cluster does. */
-async function founderProblem(config: Settings, urls: PeerUrls): Promise<string | null> {
+export async function founderProblem(
+  config: FounderSettings,
+  urls: PeerUrls,
+): Promise<string | null> {
   const problem = bootstrapProblem(config);
   const listed = initialClusterUrls(config.initialCluster).get(config.name);
   if (problem === null || listed === undefined) return problem;
@@ -78,7 +87,7 @@ async function founderProblem(config: Settings, urls: PeerUrls): Promise<string 
     : problem;
 }
 
-function foundingOf(config: Settings): Founding {
+export function foundingOf(config: FounderSettings): Founding {
   const members = initialClusterUrls(config.initialCluster);
   return {
     name: config.name,

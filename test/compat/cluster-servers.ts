@@ -35,6 +35,14 @@ export function endpoint({ port }: Seat): string {
   return `127.0.0.1:${port}`;
 }
 
+/** What all members, and the tools that restore them, are told alike. */
+export function foundingFlags(members: readonly Seat[]): readonly string[] {
+  return [
+    `--initial-cluster=${members.map((one) => `${one.name}=${peerUrl(one)}`).join(',')}`,
+    '--initial-cluster-token=compat-cluster',
+  ];
+}
+
 export class ClusterServers {
   readonly #command: readonly string[];
   readonly #dir: string;
@@ -47,10 +55,15 @@ export class ClusterServers {
   }
 
   /** A new cluster of the members of these seats, which serves when this resolves. */
-  static async found(command: readonly string[], seats: readonly Seat[]): Promise<ClusterServers> {
+  static async found(
+    command: readonly string[],
+    seats: readonly Seat[],
+    prepare: (seat: Seat, dataDir: string) => Promise<void> = async () => {},
+  ): Promise<ClusterServers> {
     const dir = await mkdtemp(join(tmpdir(), 'etcd-compat-cluster-'));
     const servers = new ClusterServers(command, dir);
     try {
+      for (const seat of seats) await prepare(seat, join(dir, seat.name));
       for (const seat of seats) servers.launch(seat, { members: seats, state: 'new' });
       for (const seat of seats) await servers.whenReady(seat);
     } catch (error) {
@@ -73,9 +86,8 @@ export class ClusterServers {
       `--advertise-client-urls=${url}`,
       `--listen-peer-urls=${peerUrl(seat)}`,
       `--initial-advertise-peer-urls=${peerUrl(seat)}`,
-      `--initial-cluster=${members.map((one) => `${one.name}=${peerUrl(one)}`).join(',')}`,
+      ...foundingFlags(members),
       `--initial-cluster-state=${state}`,
-      '--initial-cluster-token=compat-cluster',
     ];
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: childEnv() });
     this.#processes.set(seat.name, child);

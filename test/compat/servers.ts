@@ -18,6 +18,8 @@ export const MEMBER_FLAGS: readonly string[] = [
   '--initial-cluster-token=twin-token',
 ];
 const ADVERTISED_CLIENT_URL = 'http://127.0.0.1:23790';
+// A restored member may come with an alarm.
+const HEALTH = '/health?exclude=NOSPACE';
 const READY_MS_MAX = 30_000;
 const STOP_MS_MAX = 10_000;
 const LOG_BYTES_MAX = 64 * 1024;
@@ -139,7 +141,7 @@ export class Server {
 
   async #healthy(): Promise<boolean> {
     try {
-      const health = await httpRequest(this.port, { method: 'GET', path: '/health' });
+      const health = await httpRequest(this.port, { method: 'GET', path: HEALTH });
       if (health.status !== 200) return false;
       const version = await httpRequest(this.port, { method: 'GET', path: '/version' });
       const parsed = JSON.parse(version.body) as { etcdserver?: string; etcdcluster?: string };

@@ -8,15 +8,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ctl, findBinaries } from './binaries.ts';
-import { GrpcClient } from './client.ts';
 import { httpRequest } from './http-client.ts';
-import { decode, type Message, method } from './proto.ts';
+import type { Message } from './proto.ts';
 import { MEMBER_FLAGS, olderThan, Server } from './servers.ts';
+import { ask, EVERYTHING, fill, hashKv, leasesOf } from './snapshot-content.ts';
 
 const run = promisify(execFile);
 const KEYS = 3000;
-const LEASES = ['7001', '7002', '7003'];
-const EVERYTHING = { key: Buffer.from([0]), range_end: Buffer.from([0]) };
 const { node, ctls, restorers } = await findBinaries();
 let ours: Server;
 let dir: string;
@@ -24,7 +22,7 @@ let dir: string;
 beforeAll(async () => {
   ours = await Server.start({ label: 'ours', command: node });
   dir = await mkdtemp(join(tmpdir(), 'etcd-snapshot-'));
-  await fill(ours);
+  await fill(ours, KEYS);
 }, 120_000);
 
 afterAll(async () => {
@@ -97,30 +95,6 @@ describe.runIf(ctls.length > 0)('a snapshot', () => {
   }
 });
 
-/** Small and large values, tombstones, transactions, leases, and a compaction in the middle. */
-async function fill(server: Server): Promise<void> {
-  for (const ID of LEASES) await ask(server, 'Lease/LeaseGrant', { ID, TTL: '100000' });
-  const put = (key: string, value: string | Buffer, lease = '0') => ({
-    request_put: { key: Buffer.from(key), value: Buffer.from(value), lease },
-  });
-  for (let i = 0; i < KEYS; i += 100) {
-    const success = Array.from({ length: 100 }, (_, n) => {
-      const lease = n % 10 === 0 ? (LEASES[n % 3] ?? '0') : '0';
-      return put(`key/${i + n}`, `value ${i * n}`, lease);
-    });
-    await ask(server, 'KV/Txn', { success });
-  }
-  for (const [i, size] of [0, 1000, 5000, 100_000, 1_000_000].entries()) {
-    await ask(server, 'KV/Put', put(`large/${i}`, Buffer.alloc(size, i))['request_put']);
-  }
-  const range = { key: Buffer.from('key/1'), range_end: Buffer.from('key/2') };
-  await ask(server, 'KV/DeleteRange', range);
-  const { header } = await hashKv(server);
-  await ask(server, 'KV/Compact', { revision: (header as Message)['revision'], physical: true });
-  await ask(server, 'KV/Put', { key: Buffer.from('key/1'), value: Buffer.from('back') });
-  await ask(server, 'KV/DeleteRange', { key: Buffer.from('key/3') });
-}
-
 /** Deletes nearly everything and compacts. */
 async function shrink(server: Server): Promise<void> {
   const range = { key: Buffer.from('key/'), range_end: Buffer.from('large/4') };
@@ -131,32 +105,6 @@ async function shrink(server: Server): Promise<void> {
   await ask(server, 'Maintenance/Defragment', {});
   const left = await ask(server, 'KV/Range', { ...EVERYTHING, count_only: true });
   expect(left['count']).toBe('1');
-}
-
-async function ask(server: Server, name: string, request: Message): Promise<Message> {
-  const client = new GrpcClient(server.endpoint);
-  try {
-    const { code, text, messages } = await client.unary(name, request);
-    expect({ name, code, text }).toEqual({ name, code: 0, text: '' });
-    return decode(method(name).response, messages[0] ?? Buffer.alloc(0));
-  } finally {
-    client.close();
-  }
-}
-
-function hashKv(server: Server): Promise<Message> {
-  return ask(server, 'Maintenance/HashKV', {});
-}
-
-async function leasesOf(server: Server): Promise<unknown> {
-  const { leases } = await ask(server, 'Lease/LeaseLeases', {});
-  const ids = (leases as { ID: string }[]).map(({ ID }) => ID).sort();
-  const answers = ids.map((ID) => ask(server, 'Lease/LeaseTimeToLive', { ID, keys: true }));
-  return (await Promise.all(answers)).map(({ ID, grantedTTL, keys }) => ({
-    ID,
-    grantedTTL,
-    keys: (keys as Buffer[]).map(String).sort(),
-  }));
 }
 
 interface Line {

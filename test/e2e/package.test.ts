@@ -53,6 +53,7 @@ it('contains the build and the documents, and neither sources nor tests', () => 
       'README.md',
       'CHANGELOG.md',
       'dist/etcd.js',
+      'dist/etcdutl.js',
       'dist/index.js',
     ]),
   );
