@@ -115,7 +115,7 @@ const PLAIN_ERRORS: ReadonlySet<string> = new Set([
   'BootstrapError',
   'EngineError',
   'ListenError',
-  'UnsupportedError',
+  'TlsError',
   'ValueError',
   'WalCorruptError',
 ]);

@@ -163,6 +163,10 @@ export const limits = {
   passwordsQueuedMax: 1000,
   /** Connections accepted before the member is ready. */
   connectionsWaitingMax: 10_000,
+  /** etcd: milliseconds that a TLS handshake may take. */
+  tlsHandshakeMsMax: 10_000,
+  /** TLS handshakes under way on the listeners of one side; beyond it the oldest is given up. */
+  tlsHandshakesMax: 2000,
   /** Milliseconds for which a member that stops lets requests finish that are under way. */
   closeGraceMs: 1000,
   /** etcd: milliseconds that a client may take to send the head of an HTTP request. */

@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['codec'],
   ['raft', 'mvcc', 'lease', 'auth', 'wal', 'bbolt'],
   ['replica'],
+  ['tls'],
   ['peer', 'platform'],
   ['server'],
   ['etcdutl'],

@@ -13,6 +13,7 @@ import { errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Clock } from '../ports.ts';
 import type { Member } from '../replica/members.ts';
+import type { ClientTls } from '../tls/client-tls.ts';
 import {
   type ClusterId,
   EMPTY_BYTES,
@@ -62,11 +63,13 @@ interface Question {
 }
 
 export class PeerClient {
-  readonly #dialer = new Dialer();
+  readonly #dialer: Dialer;
   readonly #clock: Pick<Clock, 'every'>;
 
-  constructor({ clock }: { readonly clock: Pick<Clock, 'every'> }) {
-    this.#clock = clock;
+  /** `tls` is for secure URLs. */
+  constructor(options: { readonly clock: Pick<Clock, 'every'>; readonly tls?: ClientTls | null }) {
+    this.#clock = options.clock;
+    this.#dialer = new Dialer(options.tls);
   }
 
   async members(url: string, timeoutMs: number): Promise<PeerMembers> {

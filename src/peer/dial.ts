@@ -7,9 +7,13 @@
  */
 
 import { Agent, type ClientRequest, type RequestOptions, request } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { splitUrl } from '../config/url.ts';
+import type { ClientTls } from '../tls/client-tls.ts';
 
 const KEPT_IDLE_MS = 4000;
 const KEPT_MAX = 16;
+const KEPT = { keepAlive: true, maxFreeSockets: KEPT_MAX, timeout: KEPT_IDLE_MS };
 
 export interface DialOptions {
   readonly url: string;
@@ -20,19 +24,32 @@ export interface DialOptions {
 }
 
 export class Dialer {
-  readonly #kept = new Agent({ keepAlive: true, maxFreeSockets: KEPT_MAX, timeout: KEPT_IDLE_MS });
+  readonly #tls: ClientTls | null;
+  readonly #kept = new Agent(KEPT);
+  readonly #keptSecure = new Agent(KEPT);
+
+  /** `tls` is for secure URLs; without it they cannot be dialled. */
+  constructor(tls: ClientTls | null = null) {
+    this.#tls = tls;
+    // Node's agents ask a method of their own for connections; it may be replaced.
+    Object.assign(this.#keptSecure, { createConnection: this.#connect });
+  }
 
   /** Nothing is sent before the request is written to or ended. Throws for a URL that is none. */
   open({ url, method, path, headers, connection }: DialOptions): ClientRequest {
+    const { secure, address, host, port, scheme } = splitUrl(url);
+    const isUnix = scheme === 'unix' || scheme === 'unixs';
+    const target = isUnix ? { socketPath: address } : { hostname: host, port };
     const opened = request({
-      ...addressOf(url),
+      ...target,
       method,
       path,
       headers,
+      ...(secure ? { defaultPort: 443 } : {}),
       // A connection of its own is not announced as such: etcd's streams are not.
       ...(connection === 'kept'
-        ? { agent: this.#kept }
-        : { agent: false, headers: { ...headers, Connection: 'keep-alive' } }),
+        ? { agent: secure ? this.#keptSecure : this.#kept }
+        : { headers: { ...headers, Connection: 'keep-alive' }, ...this.#ownConnection(secure) }),
     });
     opened.setNoDelay(true);
     return opened;
@@ -41,12 +58,24 @@ export class Dialer {
   /** Ends the connections that are kept. */
   close(): void {
     this.#kept.destroy();
+    this.#keptSecure.destroy();
   }
+
+  #ownConnection(secure: boolean): RequestOptions {
+    // The types know only connections that are there at once.
+    return secure
+      ? { createConnection: this.#connect as RequestOptions['createConnection'] }
+      : { agent: false };
+  }
+
+  #connect = (options: RequestOptions, onConnected: OnSocket): undefined => {
+    const { hostname, socketPath } = options;
+    if (this.#tls === null) throw new Error('there is no TLS to other members');
+    this.#tls.connect(
+      { host: hostname ?? '', port: Number(options.port), path: socketPath ?? null },
+      onConnected,
+    );
+  };
 }
 
-function addressOf(text: string): RequestOptions {
-  const url = new URL(text);
-  if (url.protocol === 'unix:') return { socketPath: url.host + url.pathname };
-  if (url.protocol !== 'http:') throw new Error(`unsupported scheme in ${text}`);
-  return { hostname: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 80 : url.port };
-}
+type OnSocket = (error: Error | null, socket: Duplex | null) => void;

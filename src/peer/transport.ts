@@ -20,6 +20,7 @@ import type {
   Stop,
 } from '../ports.ts';
 import type { Message } from '../raft/messages.ts';
+import type { ClientTls } from '../tls/client-tls.ts';
 import { type ClusterId, hexId, type MemberId } from '../types.ts';
 import { MIN_CLUSTER_VERSION, SERVER_VERSION } from '../version.ts';
 import type { PeerContext, PeerLog } from './context.ts';
@@ -38,6 +39,8 @@ export interface TransportOptions {
   readonly clock: Clock;
   readonly log: PeerLog;
   readonly observer?: PeerObserver;
+  /** For secure URLs. */
+  readonly tls?: ClientTls | null;
   /** Hears of a bug; ends the member. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -57,13 +60,13 @@ export class Transport implements Peers {
   readonly #closing = new AbortController();
 
   constructor(options: TransportOptions) {
-    const { observer = silentObserver, ...rest } = options;
+    const { observer = silentObserver, tls = null, ...rest } = options;
     this.context = {
       ...rest,
       serverVersion: SERVER_VERSION,
       minClusterVersion: MIN_CLUSTER_VERSION,
       observer,
-      dialer: new Dialer(),
+      dialer: new Dialer(tls),
       deliver: (message) => this.#deliver(message),
       unreachable: (id) => this.#report(id),
       removed: () => this.#events?.removed(),

@@ -4,9 +4,11 @@ import { createServer, type Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Settings } from '../config/flags.ts';
 import { effective, listenerProblem } from '../config/start.ts';
+import { splitUrl } from '../config/url.ts';
 import { limits } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { Replica } from '../replica/replica.ts';
+import type { ServerTls } from '../tls/server-tls.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { createGrpc } from './grpc.ts';
 import { serveHttp2 } from './h2/connection.ts';
@@ -18,6 +20,7 @@ import { ListenError, type Listener, type ListenerHandlers, listen } from './lis
 import type { Observation } from './observation.ts';
 import type { Method } from './rpc.ts';
 import { createRpcGate, type RpcGate } from './rpc-gate.ts';
+import type { Security } from './security.ts';
 
 export interface Served {
   readonly methods: readonly Method[];
@@ -48,20 +51,20 @@ export interface Frontend {
   close(): Promise<void>;
 }
 
-/** A setting asks for what this version does not have. */
-export class UnsupportedError extends Error {
-  override readonly name = 'UnsupportedError';
-}
-
-export async function openFrontend(config: Settings, log: Log): Promise<Frontend> {
+export async function openFrontend(
+  config: Settings,
+  log: Log,
+  security: Security,
+): Promise<Frontend> {
   const opened: Listener[] = [];
   let peers: readonly Listener[] | null = null;
-  const open = async (urls: readonly string[]): Promise<readonly Listener[]> => {
+  const open = async (
+    urls: readonly string[],
+    tlsOf: () => ServerTls,
+  ): Promise<readonly Listener[]> => {
     const listeners: Listener[] = [];
     for (const url of urls) {
-      if (/^(https|unixs):/.test(url))
-        throw new UnsupportedError(`TLS is not supported yet: ${url}`);
-      const listener = await listen(url);
+      const listener = await listen(url, splitUrl(url).secure ? tlsOf() : null);
       opened.push(listener);
       listeners.push(listener);
     }
@@ -69,15 +72,17 @@ export async function openFrontend(config: Settings, log: Log): Promise<Frontend
   };
   try {
     log.info('configuring peer listeners', { 'listen-peer-urls': config.listenPeerUrls });
-    peers = await open(config.listenPeerUrls);
+    security.announcePeers();
+    peers = await open(config.listenPeerUrls, security.forPeers);
     const http = notReady();
     for (const listener of peers) listener.serve({ onHttp2: null, http });
     log.info('configuring client listeners', { 'listen-client-urls': config.listenClientUrls });
+    security.announceClients();
     const problem = listenerProblem(config);
     if (problem !== null) throw new ListenError(problem);
-    const clients = await open(config.listenClientUrls);
-    const httpOnly = await open(config.listenClientHttpUrls);
-    const metrics = await open(config.listenMetricsUrls);
+    const clients = await open(config.listenClientUrls, security.forClients);
+    const httpOnly = await open(config.listenClientHttpUrls, security.forClients);
+    const metrics = await open(config.listenMetricsUrls, security.forMetrics);
     return frontendOf({ config, log, opened, peers, clients, httpOnly, metrics });
   } catch (error) {
     await giveUp({ log, opened, peers }, error);
@@ -163,10 +168,10 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
       for (const listener of [...clients, ...httpOnly]) {
         if (clients.includes(listener)) listener.serve(handlers);
         log.info('ready to serve client requests');
-        log.info('serving client traffic insecurely; this is strongly discouraged!', {
-          traffic: clients.includes(listener) ? (split ? 'grpc' : 'grpc+http') : 'http',
-          address: addressOf(listener),
-        });
+        const { secure, address } = splitUrl(listener.url);
+        const how = secure ? 'securely' : 'insecurely; this is strongly discouraged!';
+        const traffic = clients.includes(listener) ? (split ? 'grpc' : 'grpc+http') : 'http';
+        log.info(`serving client traffic ${how}`, { traffic, address });
       }
     },
     tick(nowMs) {
@@ -243,8 +248,8 @@ function http2Handler(config: Settings, { served, gate, connections }: Http2Part
       timeoutMs: config.grpcKeepaliveTimeout,
     },
   };
-  return (socket: Socket, head: Buffer): void => {
-    connections.add(serveHttp2(socket, options, head));
+  return (socket: Socket, head: Buffer, commonName: string): void => {
+    connections.add(serveHttp2(socket, options, head, commonName));
   };
 }
 

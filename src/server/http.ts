@@ -41,7 +41,7 @@ export function createHttp(deps: HttpDeps, scope: HttpScope): Server {
   };
   const server = createServer(options, (request, response) => {
     if (scope === 'metrics') return route(deps, scope, { request, response, common: [] });
-    if (!hostAllowed(deps.hostWhitelist, request.headers.host ?? '')) {
+    if (!hostAllowed(deps.hostWhitelist, request)) {
       return answerText({ request, response, common: [] }, 421, HOST_REFUSED);
     }
     const exchange = { request, response, common: corsHeaders(deps.cors, request) };
@@ -67,8 +67,7 @@ function upgrade(
 ): boolean {
   const found = requestPath(request.url ?? '/');
   if (gateway === null || found.kind !== 'path' || !gateway.canOpen(found.path)) return false;
-  if (!isWebSocket(request) || !hostAllowed(hostWhitelist, request.headers.host ?? ''))
-    return false;
+  if (!isWebSocket(request) || !hostAllowed(hostWhitelist, request)) return false;
   const token = webSocketToken(request);
   const caller = new HttpCaller({
     headers: token === null ? {} : { authorization: token },
@@ -109,8 +108,10 @@ function isAny(list: readonly string[]): boolean {
   return list.length === 0 || list.includes('*');
 }
 
-function hostAllowed(whitelist: readonly string[], host: string): boolean {
-  if (isAny(whitelist)) return true;
+/** etcd: within TLS any host will do, since the certificate has said which one this is. */
+function hostAllowed(whitelist: readonly string[], { headers, socket }: IncomingMessage): boolean {
+  if (isAny(whitelist) || 'encrypted' in socket) return true;
+  const host = headers.host ?? '';
   const name = /^(\[[^\]]*\]|[^:]*)/.exec(host)?.[1] ?? '';
   return whitelist.includes(name);
 }

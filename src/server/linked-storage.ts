@@ -12,6 +12,7 @@ import type { StateOptions } from '../replica/open-state.ts';
 import { type MemoryFolder, openDataFolder } from './data-folder.ts';
 import { chooseStart } from './join.ts';
 import type { Observation } from './observation.ts';
+import type { Security } from './security.ts';
 import { type Links, SeverablePeers } from './severable-peers.ts';
 import { openStorage, type Storage } from './storage.ts';
 
@@ -22,6 +23,7 @@ export interface LinkedStorageOptions {
   readonly memory: MemoryFolder | null;
   readonly links: Links | null;
   readonly auth: StateOptions['auth'];
+  readonly security: Pick<Security, 'toPeers'>;
   readonly onFatal: (error: unknown) => void;
   readonly onRemoved: () => void;
 }
@@ -30,7 +32,7 @@ export interface LinkedStorageOptions {
 const DIAL_BASE_MS = 1000;
 
 export async function openLinkedStorage(
-  { config, log, memory, links, auth, onFatal, onRemoved }: LinkedStorageOptions,
+  { config, log, memory, links, security, auth, onFatal, onRemoved }: LinkedStorageOptions,
   observation: Observation,
   peerClient: PeerClient,
 ): Promise<{ readonly storage: Storage; readonly transport: Transport }> {
@@ -59,6 +61,7 @@ export async function openLinkedStorage(
         clock: systemClock,
         log,
         observer: observation.peersOf(memberId),
+        tls: security.toPeers(),
         onFatal,
       });
       transports.push(transport);

@@ -1,20 +1,21 @@
 /**
- * One port, two protocols: the first bytes of a connection tell whether it speaks HTTP/2 with prior
- * knowledge (gRPC) or HTTP/1.1. Connections are accepted from the start and answered once the
- * member is ready, as etcd does it.
+ * One port, two protocols: the first bytes of a connection, within TLS where there is TLS, tell
+ * whether it speaks HTTP/2 with prior knowledge (gRPC) or HTTP/1.1. Connections are accepted from
+ * the start and answered once the member is ready, as etcd does it.
  */
 
 import { rm } from 'node:fs/promises';
 import type { Server as HttpServer } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { limits } from '../limits.ts';
+import type { Protocols, ServerTls } from '../tls/server-tls.ts';
 
 /** How an HTTP/2 client begins. etcd: with one byte of it wrong, it speaks HTTP/1.1. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 export interface ListenerHandlers {
   /** `null`: this listener serves HTTP/1.1 only. `head` is what was read already. */
-  readonly onHttp2: ((socket: Socket, head: Buffer) => void) | null;
+  readonly onHttp2: ((socket: Socket, head: Buffer, commonName: string) => void) | null;
   /** `null`: this listener serves gRPC only. */
   readonly http: HttpServer | null;
 }
@@ -33,15 +34,20 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Rejects with a `ListenError` when the address cannot be bound. */
-export async function listen(url: string): Promise<Listener> {
+/** `tls` is for secure URLs. Rejects with a `ListenError` when the address cannot be bound. */
+export async function listen(url: string, tls: ServerTls | null = null): Promise<Listener> {
   const sockets = new Set<Socket>();
   // Accepted, and not handed to a protocol yet.
   const silent = new Set<Socket>();
   let handlers: ListenerHandlers | null = null;
   let onEmpty: (() => void)[] = [];
-  const serve = (socket: Socket, ready: ListenerHandlers): void =>
-    greet(socket, ready, () => silent.delete(socket));
+  const serve = (socket: Socket, ready: ListenerHandlers): void => {
+    const onHanded = (): unknown => silent.delete(socket);
+    if (tls === null) return greet(socket, ready, '', onHanded);
+    tls.accept(socket, protocolsOf(ready), (secured, commonName) =>
+      greet(secured, ready, commonName, onHanded),
+    );
+  };
   const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
     sockets.add(socket);
     silent.add(socket);
@@ -86,8 +92,22 @@ export async function listen(url: string): Promise<Listener> {
   };
 }
 
+/**
+ * What clients are offered within TLS. Those that speak both are HTTP clients, and all of HTTP is
+ * served over HTTP/1.1; those of gRPC ask for HTTP/2 alone.
+ */
+function protocolsOf({ http, onHttp2 }: ListenerHandlers): Protocols {
+  if (onHttp2 === null) return ['http/1.1'];
+  return http === null ? ['h2'] : ['http/1.1', 'h2'];
+}
+
 /** Hands a connection to the protocol that its first bytes show. */
-function greet(socket: Socket, { http, onHttp2 }: ListenerHandlers, onHanded: () => void): void {
+function greet(
+  socket: Socket,
+  { http, onHttp2 }: ListenerHandlers,
+  commonName: string,
+  onHanded: () => void,
+): void {
   if (onHttp2 === null) {
     onHanded();
     http?.emit('connection', socket);
@@ -103,7 +123,7 @@ function greet(socket: Socket, { http, onHttp2 }: ListenerHandlers, onHanded: ()
     socket.off('data', take);
     onHanded();
     if (speaksHttp2 || http === null) {
-      onHttp2(socket, head);
+      onHttp2(socket, head, commonName);
       return;
     }
     // The head goes back into the stream, from which the HTTP server reads it.
@@ -118,7 +138,7 @@ function greet(socket: Socket, { http, onHttp2 }: ListenerHandlers, onHanded: ()
 
 async function bind(server: Server, url: string): Promise<string> {
   const { protocol, hostname, port, host, pathname } = new URL(url);
-  const isUnix = protocol === 'unix:';
+  const isUnix = protocol === 'unix:' || protocol === 'unixs:';
   // etcd: the file's name is the URL's host and path, and one that a former life has left goes.
   if (isUnix) await rm(host + pathname, { force: true });
   return new Promise((resolve, reject) => {
@@ -130,8 +150,14 @@ async function bind(server: Server, url: string): Promise<string> {
       resolve(isUnix ? url : `${protocol}//${hostname}:${actual}`);
     };
     if (isUnix) server.listen(host + pathname, done);
-    else server.listen(Number(port), hostname.replace(/^\[|\]$/g, ''), done);
+    else server.listen(portOf(protocol, port), hostname.replace(/^\[|\]$/g, ''), done);
   });
+}
+
+/** A URL leaves out the port that goes without saying. */
+function portOf(protocol: string, port: string): number {
+  if (port !== '') return Number(port);
+  return protocol === 'https:' ? 443 : 80;
 }
 
 const BIND_REASONS: Readonly<Record<string, string>> = {

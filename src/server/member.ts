@@ -30,6 +30,7 @@ import { createMonitors, type Monitors } from './monitors.ts';
 import { Observation } from './observation.ts';
 import { refuseOtherCluster } from './other-cluster.ts';
 import { publish } from './publish.ts';
+import { openSecurity, type Security } from './security.ts';
 import { createServices, type Served, type Services } from './services.ts';
 import type { Links } from './severable-peers.ts';
 import type { Storage } from './storage.ts';
@@ -77,7 +78,8 @@ export interface Member {
 
 export async function openMember(options: MemberOptions): Promise<OpenedMember> {
   const { log } = options;
-  const frontend = await openListeners(options);
+  const security = openSecurity(options.config, log, options.memory !== null);
+  const frontend = await openListeners(options, security);
   return {
     clientUrls: frontend.clientUrls,
     peerUrls: frontend.peerUrls,
@@ -85,7 +87,7 @@ export async function openMember(options: MemberOptions): Promise<OpenedMember> 
       const fatal = new FatalErrors(log, options.onFatal);
       try {
         await logStart({ ...options, config });
-        return await startBehind(frontend, fatal, { ...options, config });
+        return await startBehind(frontend, fatal, { ...options, config, security });
       } catch (error) {
         await closing({ config, log }, () => frontend.close());
         throw fatal.reasonFor(error);
@@ -95,7 +97,10 @@ export async function openMember(options: MemberOptions): Promise<OpenedMember> 
   };
 }
 
-async function openListeners({ config, log }: MemberOptions): Promise<Frontend> {
+async function openListeners(
+  { config, log }: MemberOptions,
+  security: Security,
+): Promise<Frontend> {
   const { socketReuseAddress, socketReusePort } = config;
   if (socketReuseAddress || socketReusePort) {
     log.info('configuring socket options', {
@@ -104,7 +109,7 @@ async function openListeners({ config, log }: MemberOptions): Promise<Frontend> 
     });
   }
   try {
-    return await openFrontend(config, log);
+    return await openFrontend(config, log, security);
   } catch (error) {
     await closing({ config, log }, async () => {});
     throw error;
@@ -127,6 +132,10 @@ export async function startMember(options: MemberOptions): Promise<Member> {
   return opened.start(options.config);
 }
 
+interface SecuredOptions extends MemberOptions {
+  readonly security: Security;
+}
+
 interface Parts {
   readonly storage: Storage;
   readonly transport: Transport;
@@ -137,11 +146,11 @@ interface Parts {
   readonly monitors: Monitors;
 }
 
-async function openParts(options: MemberOptions): Promise<Parts> {
-  const { config, log, onFatal } = options;
+async function openParts(options: SecuredOptions): Promise<Parts> {
+  const { config, log, security, onFatal } = options;
   const derived = effective(config);
   const observation = new Observation(config, log);
-  const peerClient = new PeerClient({ clock: systemClock });
+  const peerClient = new PeerClient({ clock: systemClock, tls: security.toPeers() });
   const { transport, storage } = await openLinkedStorage(
     { ...options, auth: openAuth(config) },
     observation,
@@ -197,7 +206,7 @@ async function closeParts({ storage, peerClient, observation, monitors }: Parts)
 async function startBehind(
   frontend: Frontend,
   fatal: FatalErrors,
-  options: MemberOptions,
+  options: SecuredOptions,
 ): Promise<Member> {
   const { config, log } = options;
   const onFatal = fatal.report;

@@ -44,11 +44,6 @@ it('repeats the message of a gateway error as `error`', async () => {
   expect(JSON.parse(text)).toMatchObject({ error: message, message, code: 3 });
 });
 
-it('refuses TLS', async () => {
-  const options = { memory: true, listenPeerUrls: ['https://127.0.0.1:0'] };
-  await expect(startEtcd(options)).rejects.toThrow('TLS is not supported yet');
-});
-
 it('cuts numbers that it tells back to 53 bits', async () => {
   const { text } = await post('/v3/maintenance/hashkv', '{"revision":"-9223372036854775808"}');
   expect(JSON.parse(text)).toMatchObject({ hash_revision: '-9007199254740991' });
