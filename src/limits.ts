@@ -200,6 +200,10 @@ export const limits = {
   h2DrainTimeoutMs: 5000,
   /** Milliseconds that a closing connection may take to send its last bytes. */
   h2LingerMs: 1000,
+  /** Spans that wait for the collector; more are not exported. */
+  tracedSpansMax: 2048,
+  /** Requests of one traced stream that have spans of their own at once. */
+  tracedWorksMax: 128,
   /** Bytes of request metadata on one call. */
   headerBytesMax: 16 * KIB,
 } as const;

@@ -21,6 +21,7 @@ import type { Observation } from './observation.ts';
 import type { Method } from './rpc.ts';
 import { createRpcGate, type RpcGate } from './rpc-gate.ts';
 import type { Security } from './security.ts';
+import { traced } from './tracing.ts';
 
 export interface Served {
   readonly methods: readonly Method[];
@@ -151,7 +152,9 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
       }
     },
     serve(served) {
-      gate = createRpcGate(served.replica, effective(config));
+      const { tracer } = served.observation;
+      const plain = createRpcGate(served.replica, effective(config));
+      gate = tracer === null ? plain : traced(plain, tracer);
       const http = httpDeps(config, served, gate);
       gateway = http.gateway;
       const clientHttp = createHttp(http, 'client');

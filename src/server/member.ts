@@ -200,7 +200,7 @@ async function closeParts({ storage, peerClient, observation, monitors }: Parts)
   await monitors.close();
   await storage.close();
   peerClient.close();
-  observation.close();
+  await observation.close();
 }
 
 async function startBehind(
@@ -219,6 +219,7 @@ async function startBehind(
     const now = systemClock.monotonic();
     served.tick(now);
     frontend.tick(now);
+    observation.tracer?.tick(now);
     monitors.tick(now);
   });
   const stop = once(async () => {

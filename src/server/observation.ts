@@ -30,6 +30,7 @@ import { createRoleLog } from './role-log.ts';
 import type { Method } from './rpc.ts';
 import { countPromotion, maintenanceObserver, watchObserver } from './service-observation.ts';
 import type { DatabaseSize } from './space.ts';
+import { openTracer, type Tracer } from './tracing.ts';
 import type { WatchObserver, WatchService } from './watch.ts';
 
 interface Observed {
@@ -47,6 +48,8 @@ export class Observation {
   readonly health: HealthObserver;
   readonly maintenance: MaintenanceObserver;
   readonly watch: WatchObserver;
+  /** `null` unless traces are wanted. */
+  readonly tracer: Tracer | null;
   readonly #metrics: Metrics;
   readonly #log: Log;
 
@@ -70,6 +73,7 @@ export class Observation {
     this.health = healthObserver(metrics);
     this.maintenance = maintenanceObserver(metrics);
     this.watch = watchObserver(metrics);
+    this.tracer = openTracer(config, log);
   }
 
   bootstrapped(started: Bootstrapped): void {
@@ -129,7 +133,9 @@ export class Observation {
     return this.#metrics.render();
   }
 
-  close(): void {
+  /** Waits for the collector of traces, as long as an export may take. */
+  async close(): Promise<void> {
+    await this.tracer?.close();
     this.#metrics.close();
   }
 }
