@@ -95,24 +95,40 @@ function attributesOf(list: readonly Encoded[] = []): Readonly<Record<string, un
   );
 }
 
+interface DecodedSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly attributes?: readonly Encoded[];
+  readonly events?: readonly { readonly name: string }[];
+}
+
+interface Decoded {
+  readonly resourceSpans: readonly {
+    readonly resource: { readonly attributes: readonly Encoded[] };
+    readonly scopeSpans: readonly {
+      readonly scope: { readonly name: string };
+      readonly spans: readonly (Omit<SeenSpan, keyof DecodedSpan | 'scope'> & DecodedSpan)[];
+    }[];
+  }[];
+}
+
 function note(bytes: Uint8Array): void {
   const type = root.lookupType('Request');
-  const shown = { longs: String, bytes: String };
-  const read = (value: string): string => Buffer.from(value ?? '', 'base64').toString('hex');
-  // biome-ignore lint: decoded without a schema of types
-  const message = type.toObject(type.decode(bytes), shown) as Record<string, any>;
-  for (const group of message['resourceSpans']) {
+  const hex = (value = ''): string => Buffer.from(value, 'base64').toString('hex');
+  const message = type.toObject(type.decode(bytes), { longs: String, bytes: String }) as Decoded;
+  for (const group of message.resourceSpans) {
     resource = attributesOf(group.resource.attributes);
     for (const { scope, spans: own } of group.scopeSpans) {
       for (const span of own) {
         spans.push({
           ...span,
           scope: scope.name,
-          traceId: read(span.traceId),
-          spanId: read(span.spanId),
-          parentSpanId: read(span.parentSpanId),
+          traceId: hex(span.traceId),
+          spanId: hex(span.spanId),
+          parentSpanId: hex(span.parentSpanId),
           attributes: attributesOf(span.attributes),
-          events: (span.events ?? []).map(({ name }: { readonly name: string }) => name),
+          events: (span.events ?? []).map(({ name }) => name),
         });
       }
     }
