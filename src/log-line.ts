@@ -4,10 +4,11 @@
  */
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'panic' | 'fatal';
-/** bigint ids are turned into hex by the caller, durations into Go's text by `goDuration`. */
+/** Ids that etcd prints in hex, and durations in Go's text, are turned into text by the caller. */
 export type LogValue =
   | string
   | number
+  | bigint
   | boolean
   | null
   | undefined
@@ -59,6 +60,7 @@ function encode(value: LogValue, comma: string, colon: string): string {
   }
   if (typeof value === 'number' && !Number.isFinite(value))
     return JSON.stringify(goInfinity(value));
+  if (typeof value === 'bigint') return String(value);
   if (typeof value !== 'object') return JSON.stringify(value);
   const pairs = Object.entries(value)
     .filter(([, item]) => item !== undefined)

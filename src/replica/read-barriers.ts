@@ -8,6 +8,7 @@ import type { EtcdError } from '../errors.ts';
 import { errors } from '../errors.ts';
 import type { Index } from '../types.ts';
 import { bytesFromU64 } from '../u64.ts';
+import type { ReplicaObserver } from './replica-options.ts';
 
 interface Round {
   readonly promise: Promise<void>;
@@ -20,10 +21,17 @@ interface Round {
 }
 
 export interface ReadBarrierOptions {
-  readonly timeoutTicks: number;
-  readonly retryTicks: number;
-  readonly nextId: () => bigint;
+  readonly tickMs: number;
+  readonly requestTimeoutTicks: number;
+  readonly requestIds: { next(): bigint };
+  readonly observer: Pick<
+    ReplicaObserver,
+    'readIndexRetried' | 'readIndexTimedOut' | 'readIndexOutdated' | 'readIndexFailed'
+  >;
 }
+
+/** etcd: how long an answer is waited for until the leader is asked again. */
+const RETRY_MS = 500;
 
 function newRound(): Round {
   let resolve = (): void => {};
@@ -41,9 +49,11 @@ export class ReadBarriers {
   // Rounds in the order of their asking; few, since a turn opens at most one.
   #asked: Round[] = [];
   #retryDue = false;
+  readonly #retryTicks: number;
 
   constructor(options: ReadBarrierOptions) {
     this.#options = options;
+    this.#retryTicks = Math.max(1, Math.ceil(RETRY_MS / options.tickMs));
   }
 
   /** Joins the round that the next turn opens. */
@@ -61,16 +71,20 @@ export class ReadBarriers {
       return null;
     }
     this.#retryDue = false;
-    const id = this.#options.nextId();
+    const id = this.#options.requestIds.next();
     for (const round of this.#asked) if (round.index === null) round.ids.push(id);
     return bytesFromU64(id);
   }
 
   confirm(context: Uint8Array, index: Index): void {
     const id = Buffer.from(context).readBigUInt64BE(0);
+    let isKnown = false;
     for (const round of this.#asked) {
-      if (round.index === null && round.ids.includes(id)) round.index = index;
+      if (!round.ids.includes(id)) continue;
+      isKnown = true;
+      round.index ??= index;
     }
+    if (!isKnown) this.#options.observer.readIndexOutdated(id);
   }
 
   /** Lets confirmed readers go that `applied` has caught up with. */
@@ -84,14 +98,17 @@ export class ReadBarriers {
   }
 
   tick(): void {
+    const { observer, requestTimeoutTicks } = this.#options;
     this.#asked = this.#asked.filter((round) => {
       round.ticksWaited++;
-      if (round.ticksWaited < this.#options.timeoutTicks) {
-        if (round.index === null && round.ticksWaited % this.#options.retryTicks === 0) {
+      if (round.ticksWaited < requestTimeoutTicks) {
+        if (round.index === null && round.ticksWaited % this.#retryTicks === 0) {
           this.#retryDue = true;
+          observer.readIndexRetried(round.ids.at(-1) ?? 0n, RETRY_MS);
         }
         return true;
       }
+      if (round.index === null) observer.readIndexTimedOut();
       round.reject(errors.timeout);
       return false;
     });
@@ -100,7 +117,10 @@ export class ReadBarriers {
   rejectAll(error: EtcdError): void {
     const waiting = this.#asked;
     this.#asked = [];
-    for (const round of waiting) round.reject(error);
+    for (const round of waiting) {
+      if (error === errors.leaderChanged) this.#options.observer.readIndexFailed();
+      round.reject(error);
+    }
     if (this.#joining !== null && error === errors.stopped) {
       this.#joining.reject(error);
       this.#joining = null;

@@ -1,7 +1,7 @@
 /** What a replica is made of, and what it tells about itself. */
 
 import type { Clock, PeerAddress, Peers, StagedRows } from '../ports.ts';
-import type { ConfState } from '../raft/messages.ts';
+import type { ConfState, Entry } from '../raft/messages.ts';
 import type { Raft, Role } from '../raft/raft.ts';
 import type { ClusterId, Index, MemberId } from '../types.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -12,7 +12,15 @@ import type { States } from './state-transfers.ts';
 /** What the replica reports while it works; everything else is read from it when asked. */
 export interface ReplicaObserver {
   rowsFlushed(seconds: number): void;
-  entryApplied(applied: Applied, seconds: number): void;
+  entryApplied(applied: Applied, seconds: number, entry: Entry): void;
+  /** No answer to a read request came for a while: the leader is asked again. */
+  readIndexRetried(id: bigint, retryMs: number): void;
+  /** Reads ended without an answer. */
+  readIndexTimedOut(): void;
+  /** An answer came to a request that nobody waits for any more. */
+  readIndexOutdated(id: bigint): void;
+  /** Reads ended because another leader was elected. */
+  readIndexFailed(): void;
   /** A request proposed here was answered, so long after it began. */
   requestAnswered(kind: string, seconds: number): void;
   proposalFailed(): void;

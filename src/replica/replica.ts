@@ -103,11 +103,7 @@ export class Replica {
     const timeoutTicks = options.requestTimeoutTicks;
     this.#proposals = new Proposals(timeoutTicks);
     this.#appliedWaiters = new AppliedWaiters(Math.ceil(WAIT_APPLIED_MS / options.tickMs));
-    this.#reads = new ReadBarriers({
-      timeoutTicks,
-      retryTicks: Math.max(1, Math.ceil(500 / options.tickMs)),
-      nextId: () => options.requestIds.next(),
-    });
+    this.#reads = new ReadBarriers(options);
     const failed = (error: unknown): void => this.#fail(error);
     const guard = (step: () => void): void => this.#guard(step);
     this.#wal = new WalQueue({ guard, failed, turn: () => this.#turn() });
@@ -427,7 +423,7 @@ export class Replica {
       const applied = this.stateMachine.apply(entry);
       if (applied.confChange !== null) this.#reconfigure(applied.confChange);
       const ended = clock.monotonic();
-      observer.entryApplied(applied, (ended - started) / 1000);
+      observer.entryApplied(applied, (ended - started) / 1000, entry);
       // Not before: it is now known which leases there are.
       if (this.isLeader && entry.term === this.term) this.#leases.lead(this.term, this.#ticks);
       if (applied.requestId === null) continue;

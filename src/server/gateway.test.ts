@@ -128,6 +128,7 @@ beforeEach(async () => {
     received: note('received'),
     sent: note('sent'),
     handled: note('handled'),
+    stats: { limitMs: Number.POSITIVE_INFINITY, tell() {} },
     receiveFailed() {},
   };
   gateway = createGateway({

@@ -95,19 +95,24 @@ function answerUnary(
 ): void {
   const caller = new HttpCaller(exchange.request);
   const { observer } = deps;
-  let startedMs: number | null = null;
-  const handled = (code: Code): void => {
-    if (startedMs !== null) observer.handled(method, code, (deps.monotonic() - startedMs) / 1000);
+  let asked: { readonly request: Uint8Array; readonly ms: number } | null = null;
+  const handled = (code: Code, response: Uint8Array | null): void => {
+    if (asked === null) return;
+    const ms = deps.monotonic() - asked.ms;
+    observer.handled(method, code, ms / 1000);
+    if (ms <= observer.stats.limitMs) return;
+    const { request } = asked;
+    observer.stats.tell({ method, request, response, ms, remote: caller.address });
   };
   const fail = (error: unknown): void => {
     const told = toldError(error);
     if (told === null) return deps.onFatal(error);
-    handled(told.code);
+    handled(told.code, null);
     answerError(exchange, told);
   };
   const answer = (bytes: Uint8Array): void => {
     observer.sent(method, bytes.length);
-    handled(Code.OK);
+    handled(Code.OK, bytes);
     try {
       answerJson(exchange, jsonFromWire(schema.response, bytes));
     } catch (error) {
@@ -122,7 +127,7 @@ function answerUnary(
     if (caller.cancelled) return;
     try {
       const message = requestFromJson(deps, schema, body);
-      startedMs = deps.monotonic();
+      asked = { request: message, ms: deps.monotonic() };
       observer.started(method, caller.metadata('client-api-version'));
       observer.received(method, message.length);
       const answered = deps.gate.unary(method, message, caller);

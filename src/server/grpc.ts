@@ -3,6 +3,7 @@
 import { DecodeError } from '../codec/wire.ts';
 import { Code, EtcdError } from '../errors.ts';
 import type { GrpcCall } from './h2/grpc-call.ts';
+import type { RequestStats } from './request-stats.ts';
 import type { Caller, Input, Method, Output, StreamMethod, UnaryMethod } from './rpc.ts';
 import type { RpcGate } from './rpc-gate.ts';
 
@@ -12,6 +13,7 @@ export interface GrpcObserver {
   received(method: Method, bytes: number): void;
   sent(method: Method, bytes: number): void;
   handled(method: Method, code: Code, seconds: number): void;
+  readonly stats: Pick<RequestStats, 'limitMs' | 'tell'>;
   /** A stream got what is no message of its kind. */
   receiveFailed(method: Method): void;
 }
@@ -56,8 +58,13 @@ function toldError(error: unknown, unaryRequest: boolean): EtcdError | null {
 function serveUnary(deps: GrpcDeps, method: UnaryMethod, call: GrpcCall): void {
   const started = deps.monotonic();
   let answered = false;
-  const finish = (code: Code, message: string): void => {
-    deps.observer.handled(method, code, (deps.monotonic() - started) / 1000);
+  let asked: Uint8Array | null = null;
+  const finish = (code: Code, message: string, response: Uint8Array | null = null): void => {
+    const ms = deps.monotonic() - started;
+    deps.observer.handled(method, code, ms / 1000);
+    if (ms > deps.observer.stats.limitMs && asked !== null) {
+      deps.observer.stats.tell({ method, request: asked, response, ms, remote: call.peer });
+    }
     answered = true;
     if (code !== Code.OK && !call.cancelled) call.end(code, message);
   };
@@ -71,15 +78,14 @@ function serveUnary(deps: GrpcDeps, method: UnaryMethod, call: GrpcCall): void {
       deps.observer.sent(method, response.length);
       call.reply(response);
     }
-    finish(Code.OK, '');
+    finish(Code.OK, '', response);
   };
   const caller = new GrpcCaller(call);
-  let received = false;
   call.truncatedCode = Code.UNKNOWN;
   call.onCancel = () => caller.cancel();
   call.onMessage = (request) => {
-    if (received) return;
-    received = true;
+    if (asked !== null) return;
+    asked = request;
     deps.observer.received(method, request.length);
     try {
       const response = deps.gate.unary(method, request, caller);
@@ -90,7 +96,7 @@ function serveUnary(deps: GrpcDeps, method: UnaryMethod, call: GrpcCall): void {
     }
   };
   call.onHalfClose = () => {
-    if (!received && !answered) finish(Code.UNKNOWN, 'EOF');
+    if (asked === null && !answered) finish(Code.UNKNOWN, 'EOF');
   };
 }
 

@@ -30,6 +30,12 @@ export class HttpCaller implements Caller {
     return this.#cancelled || this.#request.socket.destroyed;
   }
 
+  /** `host:port` of the connection's other end, as Go prints it. */
+  get address(): string {
+    const { remoteAddress = '', remotePort = 0 } = this.#request.socket;
+    return `${remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
+  }
+
   metadata(name: string): string | null {
     const prefixed = prefixedName(name);
     const { headers } = this.#request;

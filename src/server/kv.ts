@@ -31,6 +31,7 @@ import { EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { RangeResult, ReadOptions } from '../mvcc/range.ts';
 import { putCost, txnCost } from '../replica/cost.ts';
+import type { TxnOutcome } from '../replica/outcome.ts';
 import type { Replica } from '../replica/replica.ts';
 import { applyTxn } from '../replica/txn.ts';
 import type { Key, Revision } from '../types.ts';
@@ -52,6 +53,10 @@ export interface KvObserver {
   rangeRead(seconds: number, ok: boolean): void;
   /** A read was answered, so long after it was asked for. */
   readAnswered(kind: 'range' | 'readonlyTxn', seconds: number, ok: boolean): void;
+  /** What a range was answered with, and the milliseconds since it was asked for. */
+  rangeDone(request: RangeRequest, found: RangeResult | EtcdError, ms: number): void;
+  /** The same of a transaction that only reads, without the wait for its turn. */
+  txnDone(request: TxnRequest, outcome: TxnOutcome | EtcdError, ms: number): void;
 }
 
 export interface KvDeps {
@@ -88,7 +93,9 @@ export function createKv(deps: KvDeps): Kv {
       return replica.readBarrier().then(
         () => readRange(deps, request, asked),
         (error: unknown) => {
-          deps.observer.readAnswered('range', (deps.monotonic() - asked.atMs) / 1000, false);
+          const ms = deps.monotonic() - asked.atMs;
+          deps.observer.readAnswered('range', ms / 1000, false);
+          if (error instanceof EtcdError) deps.observer.rangeDone(request, error, ms);
           throw error;
         },
       );
@@ -162,6 +169,7 @@ function readRange(
     const ok = !(found instanceof EtcdError);
     deps.observer.rangeRead((endedMs - startedMs) / 1000, ok);
     deps.observer.readAnswered('range', (endedMs - asked.atMs) / 1000, ok);
+    deps.observer.rangeDone(request, found, endedMs - asked.atMs);
     deps.replica.stateMachine.counts.ranges++;
     return rangeResponse(deps, found);
   };
@@ -209,9 +217,12 @@ async function readTxn(deps: KvDeps, request: TxnRequest, ops: readonly RequestO
   // etcd: with no operations at all "every operation is serializable" holds, so a transaction of
   // comparisons alone is answered locally.
   if (!ops.every(isSerializable)) await replica.readBarrier();
+  const startedMs = deps.monotonic();
   const outcome = applyTxn(request, replica.stateMachine, { readOnly: true });
   const ok = !(outcome instanceof EtcdError);
-  deps.observer.readAnswered('readonlyTxn', (deps.monotonic() - askedMs) / 1000, ok);
+  const endedMs = deps.monotonic();
+  deps.observer.readAnswered('readonlyTxn', (endedMs - askedMs) / 1000, ok);
+  deps.observer.txnDone(request, outcome, endedMs - startedMs);
   if (outcome instanceof EtcdError) throw outcome;
   return outcome;
 }

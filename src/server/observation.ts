@@ -6,6 +6,7 @@
 import { methodSchemas } from '../codec/gen/schema.ts';
 import { featureGateNames, featureGateSpecs, gateEnabled } from '../config/feature-gates.ts';
 import type { Settings } from '../config/flags.ts';
+import { effective } from '../config/start.ts';
 import { goDuration } from '../duration.ts';
 import { Code, EtcdError, errors } from '../errors.ts';
 import type { Log, LogFields } from '../log.ts';
@@ -13,6 +14,7 @@ import type { GrpcMethod, GrpcMethodMetrics, GrpcType } from '../metrics/grpc-fa
 import { createMetrics, type LeaseMetrics, type Metrics } from '../metrics/metrics.ts';
 import type { Registry } from '../metrics/prom-registry.ts';
 import type { PeerObserver } from '../peer/observer.ts';
+import { systemClock } from '../platform/clock.ts';
 import type { Bootstrapped } from '../replica/bootstrap.ts';
 import type { Result } from '../replica/outcome.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -26,9 +28,11 @@ import type { HealthObserver } from './health.ts';
 import type { KvObserver } from './kv.ts';
 import type { MaintenanceObserver } from './maintenance.ts';
 import { peerObserver } from './peer-observation.ts';
+import { RequestStats } from './request-stats.ts';
 import { createRoleLog } from './role-log.ts';
 import type { Method } from './rpc.ts';
 import { countPromotion, maintenanceObserver, watchObserver } from './service-observation.ts';
+import { SlowRequests } from './slow-requests.ts';
 import type { DatabaseSize } from './space.ts';
 import { openTracer, type Tracer } from './tracing.ts';
 import type { WatchObserver, WatchService } from './watch.ts';
@@ -52,6 +56,7 @@ export class Observation {
   readonly tracer: Tracer | null;
   readonly #metrics: Metrics;
   readonly #log: Log;
+  readonly #slow: SlowRequests;
 
   constructor(config: Settings, log: Log) {
     const metrics = createMetrics({
@@ -67,9 +72,15 @@ export class Observation {
     this.#metrics = metrics;
     this.#log = log;
     this.wal = walObserver(metrics, log);
-    this.replica = replicaObserver(metrics, log, config.warningApplyDuration / 1000);
-    this.kv = kvObserver(metrics);
-    this.grpc = grpcObserver(metrics);
+    this.#slow = new SlowRequests({
+      log,
+      limitMs: config.warningApplyDuration,
+      slow: () => metrics.server.slowApplyTotal.inc(),
+    });
+    const stats = new RequestStats(log, config.warningUnaryRequestDuration, systemClock.now);
+    this.replica = replicaObserver(metrics, log, this.#slow, effective(config).requestTimeoutMs);
+    this.kv = kvObserver(metrics, this.#slow);
+    this.grpc = grpcObserver(metrics, stats);
     this.health = healthObserver(metrics);
     this.maintenance = maintenanceObserver(metrics);
     this.watch = watchObserver(metrics);
@@ -123,6 +134,13 @@ export class Observation {
   /** From here on a scrape reads these parts. */
   observe(parts: Observed): void {
     this.#metrics.onScrape(() => readGauges(this.#metrics, parts));
+    const { replica } = parts;
+    this.#slow.header = () => ({
+      clusterId: replica.clusterId,
+      memberId: replica.memberId,
+      revision: replica.stateMachine.store.revision,
+      raftTerm: replica.term,
+    });
   }
 
   metricsRegistry(): Promise<Registry> {
@@ -173,7 +191,10 @@ function walObserver({ disk, snap }: Metrics, log: Log): WalObserver {
     synced(seconds) {
       disk.walFsyncDurationSeconds.observe(seconds);
       if (seconds > SLOW_SYNC_SECONDS) {
-        log.warn('slow fdatasync', { took: `${seconds}s`, 'expected-duration': '1s' });
+        log.warn('slow fdatasync', {
+          took: goDuration(seconds * 1000),
+          'expected-duration': goDuration(SLOW_SYNC_SECONDS * 1000),
+        });
       }
     },
   };
@@ -201,7 +222,7 @@ function isRequest(kind: string): boolean {
   return kind !== 'noop' && kind !== 'confChange';
 }
 
-function kvObserver({ server }: Metrics): KvObserver {
+function kvObserver({ server }: Metrics, slow: SlowRequests): KvObserver {
   const read = server.rangeDurationSeconds.with({ success: 'true' });
   const failed = () => server.rangeDurationSeconds.with({ success: 'false' });
   const answered = perKind((type, success) =>
@@ -210,13 +231,16 @@ function kvObserver({ server }: Metrics): KvObserver {
   return {
     rangeRead: (seconds, ok) => (ok ? read : failed()).observe(seconds),
     readAnswered: (kind, seconds, ok) => answered(kind, ok).observe(seconds),
+    rangeDone: (request, found, ms) => slow.rangeRead(request, found, ms),
+    txnDone: (request, outcome, ms) => slow.txnRead(request, outcome, ms),
   };
 }
 
 function replicaObserver(
   { server, disk, lease }: Metrics,
   log: Log,
-  slowSeconds: number,
+  slow: SlowRequests,
+  requestTimeoutMs: number,
 ): ReplicaObserver {
   const applyDuration = perKind((op, success) =>
     server.applyDurationSeconds.with({ version: 'v3', op, success }),
@@ -232,19 +256,37 @@ function replicaObserver(
       // The other phases of a commit, spill and rebalance, are those of a B+tree.
       disk.backendCommitWriteDurationSeconds.observe(seconds);
     },
-    entryApplied({ kind, result }, seconds) {
+    entryApplied(applied, seconds, entry) {
+      const { kind, result } = applied;
       if (!isRequest(kind)) return;
       const ok = !(result instanceof EtcdError);
       // etcd: a compaction that is too late does no harm.
       applyDuration(kind, ok || result === errors.compacted).observe(seconds);
       if (ok) countLease(lease, kind, result);
-      if (seconds <= slowSeconds) return;
-      server.slowApplyTotal.inc();
-      log.warn('apply request took too long', {
-        took: goDuration(seconds * 1000),
-        'expected-duration': goDuration(slowSeconds * 1000),
-        prefix: kind,
+      slow.applied(applied, entry, seconds);
+    },
+    readIndexRetried(id, retryMs) {
+      log.warn('waiting for ReadIndex response took too long, retrying', {
+        'sent-request-id': id,
+        'retry-timeout': goDuration(retryMs),
       });
+    },
+    readIndexTimedOut() {
+      log.warn('timed out waiting for read index response (local node might have slow network)', {
+        timeout: goDuration(requestTimeoutMs),
+      });
+      server.slowReadIndexesTotal.inc();
+    },
+    readIndexOutdated(id) {
+      log.warn(
+        'ignored out-of-date read index response; local node read indexes queueing up ' +
+          'and waiting to be in sync with leader',
+        { 'received-request-id': id },
+      );
+      server.slowReadIndexesTotal.inc();
+    },
+    readIndexFailed() {
+      server.readIndexesFailedTotal.inc();
     },
     requestAnswered(kind, seconds) {
       // etcd: a refusal counts as a success here.
@@ -278,7 +320,7 @@ function countLease(lease: LeaseMetrics, kind: string, result: Result): void {
   lease.ttlTotal.observe(result.ttlSeconds);
 }
 
-function grpcObserver({ grpc, network, server }: Metrics): GrpcObserver {
+function grpcObserver({ grpc, network, server }: Metrics, stats: RequestStats): GrpcObserver {
   const counts = new Map<Method, GrpcMethodMetrics>();
   const of = (method: Method): GrpcMethodMetrics => {
     let known = counts.get(method);
@@ -296,6 +338,7 @@ function grpcObserver({ grpc, network, server }: Metrics): GrpcObserver {
     network.serverStreamFailuresTotal.with({ Type, API }).inc();
   };
   return {
+    stats,
     started(method, clientApiVersion) {
       of(method).started++;
       const type = method.kind === 'unary' ? 'unary' : 'stream';

@@ -308,6 +308,10 @@ export class Machine {
       observer: {
         rowsFlushed: () => trace.count('flushes'),
         entryApplied() {},
+        readIndexRetried() {},
+        readIndexTimedOut() {},
+        readIndexOutdated() {},
+        readIndexFailed() {},
         requestAnswered() {},
         proposalFailed() {},
         roleChanged: ({ lead, term }, self) => {

@@ -147,6 +147,10 @@ export class LoneReplica {
       observer: {
         rowsFlushed() {},
         entryApplied() {},
+        readIndexRetried() {},
+        readIndexTimedOut() {},
+        readIndexOutdated() {},
+        readIndexFailed() {},
         requestAnswered() {},
         proposalFailed() {},
         roleChanged() {},

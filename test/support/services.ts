@@ -133,7 +133,7 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
           resolve();
         });
       }),
-    observer: { rangeRead() {}, readAnswered() {} },
+    observer: { rangeRead() {}, readAnswered() {}, rangeDone() {}, txnDone() {} },
     monotonic: () => clock.monotonic(),
     onFatal,
   });
