@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
-    exclude: ['test/cluster/**', 'test/compat/**', '**/node_modules/**'],
+    exclude: ['test/cluster/**', 'test/compat/**', 'test/package/**', '**/node_modules/**'],
     testTimeout: 30_000,
   },
 });

@@ -4,12 +4,15 @@
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { AssertionError } from './assert.ts';
-import { type LogSettings, logSettings, parseCommandLine } from './config/command-line.ts';
+import { logSettings, parseCommandLine } from './config/command-line.ts';
 import type { Settings } from './config/flags.ts';
 import { type LogNote, writeNotes } from './config/note.ts';
-import { createLog, type Log } from './log.ts';
+import { createLog, type Log, type LogOptions } from './log.ts';
 import { LogOutputError } from './log-outputs.ts';
 import { defaultHost } from './platform/default-host.ts';
+import { notifyReady } from './platform/init-daemon.ts';
+import { type Launched, takeLaunched } from './platform/launcher.ts';
+import { prepareForSignals, stopOnSignals } from './platform/signals.ts';
 import { type Member, startMember } from './server/member.ts';
 import { announceStart } from './server/start-up.ts';
 
@@ -18,11 +21,13 @@ import { announceStart } from './server/start-up.ts';
 setFlagsFromString('--heap-growing-percent=90');
 
 async function main(): Promise<void> {
+  prepareForSignals();
+  const launched = takeLaunched(process.env, process.pid);
   const parsed = parseCommandLine(
     process.argv.slice(2),
     process.env,
     (path) => readFileSync(path, 'utf8'),
-    { program: process.argv[1] ?? 'etcd', defaultHost: defaultHost() },
+    { program: launched.program, defaultHost: defaultHost() },
   );
   if (parsed.kind === 'print') {
     process.stdout.write(parsed.stdout);
@@ -31,17 +36,16 @@ async function main(): Promise<void> {
     return;
   }
   if (parsed.kind === 'fail') {
-    writeNotes(parsed.notes, logsOf(parsed.log));
+    openLogs(parsed.log, parsed.notes);
     process.stderr.write(parsed.stderr);
     process.exitCode = parsed.exitCode;
     return;
   }
   const { config, notes } = parsed;
-  const logs = logsToRun(logSettings(config), notes);
-  writeNotes(notes, logs);
-  const log = logs.configured;
+  const settings = { ...logSettings(config), journal: launched.journal };
+  const log = openLogs(settings, notes).configured;
   try {
-    await run(config, log);
+    await run(config, launched, log);
   } catch (error) {
     if (error instanceof AssertionError) throw error;
     // etcd: whatever it was that failed.
@@ -49,7 +53,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function run(config: Settings, log: Log): Promise<void> {
+async function run(config: Settings, launched: Launched, log: Log): Promise<void> {
   await announceStart(config, log);
   let running: Member | null = null;
   const member = await startMember({
@@ -72,40 +76,32 @@ async function run(config: Settings, log: Log): Promise<void> {
     },
   });
   running = member;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      log.info('received signal; shutting down', {
-        signal: signal === 'SIGTERM' ? 'terminated' : 'interrupt',
-      });
-      member.close().then(
-        () => {
-          // etcd: the process ends by the signal it was sent.
-          process.kill(process.pid, signal);
-        },
-        (error: unknown) => log.fatal('failed to close etcd server', { error: textOf(error) }),
-      );
+  stopOnSignals((signal) => {
+    log.info('received signal; shutting down', { signal });
+    return member.close().catch((error: unknown) => {
+      log.fatal('failed to close etcd server', { error: textOf(error) });
     });
-  }
+  });
+  await notifyReady(launched.notify, log);
 }
 
 const DEFAULT_LOG = { level: 'info', format: 'json', outputs: ['default'] } as const;
 
-/** `settings` is null while they are not known. */
-function logsOf(settings: LogSettings | null) {
+/**
+ * Both logs, with the notes in them. `settings` is null while they are not known. etcd: an output
+ * that cannot be opened is a flag that does not verify, before all others.
+ */
+function openLogs(settings: LogOptions | null, notes: readonly LogNote[]) {
   const byDefault = createLog(DEFAULT_LOG);
-  return { byDefault, configured: settings === null ? byDefault : createLog(settings) };
-}
-
-/** etcd: an output that cannot be opened is a flag that does not verify. */
-function logsToRun(settings: LogSettings, notes: readonly LogNote[]): ReturnType<typeof logsOf> {
   try {
-    return logsOf(settings);
+    const logs = { byDefault, configured: settings === null ? byDefault : createLog(settings) };
+    writeNotes(notes, logs);
+    return logs;
   } catch (error) {
     if (!(error instanceof LogOutputError)) throw error;
-    const logs = logsOf(null);
     const isEarly = ({ via, msg }: LogNote): boolean => via === 'default' || msg === 'Running: ';
-    writeNotes(notes.filter(isEarly), logs);
-    logs.byDefault.warn('failed to verify flags', { error: error.message });
+    writeNotes(notes.filter(isEarly), { byDefault, configured: null });
+    byDefault.warn('failed to verify flags', { error: error.message });
     return process.exit(1);
   }
 }

@@ -20,7 +20,10 @@ export interface Opening {
   readonly outputs: readonly string[];
   /** `null`: files grow. */
   readonly rotation: LogRotation | null;
-  /** `null`: the journal's lines go to stderr, which under systemd is the journal too. */
+  /**
+   * Closed when no output needs it. `null`: the journal's lines go to stderr, which under systemd
+   * is the journal too.
+   */
   readonly journal: number | null;
   /** Hears of rotated files that could not be compressed or removed. */
   readonly onProblem: (error: unknown) => void;
@@ -39,8 +42,10 @@ const FULL_PIPE_WAITS_MAX = 1000;
 /** etcd: each output once, and /dev/null silences all of them. */
 export function openSinks(opening: Opening): Sink[] {
   const { outputs, journal } = opening;
+  const isJournal = outputs.includes('systemd/journal') && !outputs.includes('/dev/null');
+  if (journal !== null && !isJournal) closeSync(journal);
   if (outputs.includes('/dev/null')) return [];
-  if (outputs.includes('systemd/journal')) {
+  if (isJournal) {
     requireJournal();
     return [journal === null ? descriptorSink(2, false) : journalSink(journal)];
   }

@@ -112,7 +112,7 @@ export function createLog(options: LogOptions): Log {
   };
   const log = logOf(core, '');
   if (core.plain && journal === null) {
-    log.warn('the journal cannot be reached from here; writing to stderr instead');
+    log.warn('the journal can only be reached by the packaged program; writing to stderr');
   }
   return log;
 }

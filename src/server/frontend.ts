@@ -202,8 +202,14 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
       });
     },
     async close() {
+      const tell = (msg: string): void => {
+        if (peerServer === null) return;
+        for (const listener of peers) log.info(msg, { address: addressOf(listener) });
+      };
+      tell('stopping serving peer traffic');
       peerServer?.close();
       await Promise.all(opened.map((listener) => listener.close()));
+      tell('stopped serving peer traffic');
     },
   };
 }
