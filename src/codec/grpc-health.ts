@@ -5,7 +5,7 @@
 
 import type { Reader, Writer } from './wire.ts';
 
-export const ServingStatus = { SERVING: 1, SERVICE_UNKNOWN: 3 } as const;
+export const ServingStatus = { SERVING: 1, NOT_SERVING: 2, SERVICE_UNKNOWN: 3 } as const;
 
 export interface HealthCheckRequest {
   readonly service: string;

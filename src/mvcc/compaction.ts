@@ -49,6 +49,25 @@ export interface CompactionRun {
   readonly pause: () => Promise<void>;
   /** Stops between two batches; the job begins anew at the next run. */
   readonly signal: AbortSignal;
+  readonly progress?: CompactionProgress;
+}
+
+/** What happens while a job is carried out, for whoever measures it. */
+export interface CompactionProgress {
+  began(revision: Revision): void;
+  indexTrimmed(): void;
+  /** Some rows were looked at. */
+  rowsSeen(): void;
+  finished(job: FinishedCompaction): void;
+}
+
+export interface FinishedCompaction {
+  readonly revision: Revision;
+  readonly rowsDeleted: number;
+  /** Of the rows that were there, before any was deleted. */
+  readonly hash: number;
+  /** False when it does not cover everything since the compaction before. */
+  readonly hashKept: boolean;
 }
 
 interface Waiter {
@@ -121,16 +140,23 @@ export class Compactor {
     });
   }
 
-  async #runAll({ pause, signal }: CompactionRun): Promise<void> {
+  async #runAll(run: CompactionRun): Promise<void> {
+    const { signal, progress } = run;
     for (let job = this.#jobs[0]; job !== undefined && !signal.aborted; job = this.#jobs[0]) {
+      progress?.began(job.revision);
       const kept = await this.#trimIndex(job.revision, signal);
+      progress?.indexTrimmed();
       const hasher = this.#hasher(job, kept);
-      if (!(await this.#deleteRows(job, hasher, { pause, signal }))) {
+      const rowsDeleted = await this.#deleteRows(job, hasher, run);
+      if (rowsDeleted === null) {
         // The next run no longer meets all the rows that the hash covers.
         this.#jobs[0] = { ...job, keepHash: false };
         return;
       }
-      this.#finish(job, hasher);
+      const hash = hasher.sum();
+      this.#finish(job, hash);
+      const { revision, keepHash: hashKept } = job;
+      progress?.finished({ revision, rowsDeleted, hash, hashKept });
     }
   }
 
@@ -158,8 +184,7 @@ export class Compactor {
     return kept;
   }
 
-  #hasher(job: CompactionJob, kept: boolean): Hasher | null {
-    if (!job.keepHash) return null;
+  #hasher(job: CompactionJob, kept: boolean): Hasher {
     return newHasher({
       revision: job.revision,
       compactRevision: job.previous,
@@ -172,12 +197,12 @@ export class Compactor {
     return entry !== null && knows(entry, main, sub);
   }
 
-  /** Whether it came to the end. */
+  /** The number of deleted rows; `null` when it did not come to the end. */
   async #deleteRows(
     job: CompactionJob,
-    hasher: Hasher | null,
+    hasher: Hasher,
     run: CompactionRun,
-  ): Promise<boolean> {
+  ): Promise<number | null> {
     const { rows, exclusive, batchRowsMax } = this.#deps;
     const pager = pagesOf(rows, {
       from: buckets.key.letter as RowKey,
@@ -185,37 +210,38 @@ export class Compactor {
       rowsMax: batchRowsMax,
     });
     let batchRows = 0;
+    let deleted = 0;
     while (!run.signal.aborted) {
       await exclusive.run(async () => {
         const page = await pager.next();
-        for (const row of page) this.#deleteUnlessKept(row, hasher);
+        for (const row of page) if (this.#deleteUnlessKept(row, hasher)) deleted++;
         batchRows += page.length;
       });
-      if (pager.done) return true;
+      run.progress?.rowsSeen();
+      if (pager.done) return deleted;
       // etcd: the pause comes after whole batches and not after the last one, so a small compaction
       // has finished, and its hash is known, as soon as it was asked for.
       if (batchRows < batchRowsMax) continue;
       batchRows = 0;
       await run.pause();
     }
-    return false;
+    return null;
   }
 
-  #deleteUnlessKept(row: Row, hasher: Hasher | null): void {
+  /** Whether the row is deleted. */
+  #deleteUnlessKept(row: Row, hasher: Hasher): boolean {
     const record = parseRecordKey(row.key);
-    hasher?.add(row, record);
-    if (!this.#isKept(record.main, record.sub, keyOf(row.value))) {
-      this.#deps.rows.delete(row.key, row.value.length);
-    }
+    hasher.add(row, record);
+    if (this.#isKept(record.main, record.sub, keyOf(row.value))) return false;
+    this.#deps.rows.delete(row.key, row.value.length);
+    return true;
   }
 
-  #finish(job: CompactionJob, hasher: Hasher | null): void {
+  #finish(job: CompactionJob, hash: number): void {
     const { rows, hashes } = this.#deps;
     const { revision, previous } = job;
     rows.put(metaRows.finishedCompactRev, encodeRevisionMark(revision));
-    if (hasher !== null) {
-      hashes.add({ hash: hasher.sum(), revision, compactRevision: previous });
-    }
+    if (job.keepHash) hashes.add({ hash, revision, compactRevision: previous });
     this.#jobs.shift();
     this.#finishedAt(revision);
   }

@@ -17,7 +17,7 @@ import { type EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Row, Rows } from '../ports.ts';
 import { EMPTY_KEY, type Key, type LeaseId, NO_LEASE, type Revision } from '../types.ts';
-import { type CompactionRun, Compactor } from './compaction.ts';
+import { type CompactionProgress, Compactor } from './compaction.ts';
 import { Exclusive } from './exclusive.ts';
 import {
   type CompactionHash,
@@ -242,9 +242,12 @@ export class KvStore {
   }
 
   /** Deletes what compactions have made unreachable, until nothing of it is left. */
-  runCompaction(pause: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const run: CompactionRun = { pause, signal };
-    return this.#compactor.run(run);
+  runCompaction(
+    pause: () => Promise<void>,
+    signal: AbortSignal,
+    progress?: CompactionProgress,
+  ): Promise<void> {
+    return this.#compactor.run({ pause, signal, ...(progress && { progress }) });
   }
 
   /** Resolves when the newest compaction has been carried out physically; rejects when aborted. */

@@ -51,6 +51,24 @@ describe('RowTable', () => {
     expect(table.stagedBytes).toBe(2 + 1 + 2 + 2);
   });
 
+  it('remembers how many bytes there were at most, after a restart too', async () => {
+    const engine = new MemoryEngine();
+    const table = await RowTable.open(engine);
+    table.put(row('a1'), bytes('12345678'));
+    table.put(row('a2'), bytes('12'));
+    await table.flush([]);
+    table.delete(row('a1'));
+    expect([table.liveBytes, table.peakBytes]).toEqual([4, 14]);
+    await table.flush([]);
+    const restarted = await RowTable.open(engine);
+    expect([restarted.liveBytes, restarted.peakBytes]).toEqual([4, 14]);
+    restarted.forgetPeak();
+    expect(restarted.peakBytes).toBe(4);
+    restarted.put(row('a3'), bytes(''));
+    await restarted.flush([]);
+    expect((await RowTable.open(engine)).peakBytes).toBe(6);
+  });
+
   it('writes everything staged and the extra rows in one batch', async () => {
     const batches: (readonly RowWrite[])[] = [];
     const engine = new MemoryEngine();

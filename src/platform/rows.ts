@@ -5,8 +5,9 @@
  * A row is looked for in the staged rows, then in the batch that is on its way to the engine, then
  * in the cache of clean rows, then in the engine; the first one that knows it is right.
  *
- * Invariant: `liveBytes` is the sum of key and value bytes of all rows as a reader sees them. It is
- * stored in a row of the table's own, in the same batch as the rows it counts.
+ * Invariant: `liveBytes` is the sum of key and value bytes of all rows as a reader sees them, and
+ * `peakBytes` the most there were since `forgetPeak`. They are stored in a row of the table's own,
+ * in the same batch as the rows they count.
  * Invariant: one flush at a time. After a failed one the table only answers reads: what reached the
  * disk is unknown, so the owner ends the member.
  *
@@ -46,10 +47,12 @@ export class RowTable implements StagedRows {
   #inFlight: Staged = NO_ROWS;
   #inFlightBytes = 0;
   #liveBytes: number;
+  #peakBytes: number;
 
-  private constructor(engine: DurableRows, liveBytes: number, options: RowTableOptions) {
+  private constructor(engine: DurableRows, count: ByteCount, options: RowTableOptions) {
     this.#engine = engine;
-    this.#liveBytes = liveBytes;
+    this.#liveBytes = count.live;
+    this.#peakBytes = count.peak;
     this.#options = options;
     this.#cache = new RowCache(options.cacheBytes ?? limits.rowCacheBytes);
     this.#appendOnly = (options.appendOnlyBucket ?? buckets.key.letter).charCodeAt(0);
@@ -58,11 +61,7 @@ export class RowTable implements StagedRows {
   /** Counts the rows when the engine was filled by something else than a table. */
   static async open(engine: DurableRows, options: RowTableOptions = {}): Promise<RowTable> {
     const row = engine.get(LIVE_BYTES_ROW);
-    const liveBytes =
-      row === null
-        ? await countBytes(engine)
-        : readU64BE(Buffer.from(row.buffer, row.byteOffset, row.length).toString('latin1'), 0);
-    return new RowTable(engine, liveBytes, options);
+    return new RowTable(engine, row === null ? await countBytes(engine) : countOf(row), options);
   }
 
   /** Rows waiting for the next flush. */
@@ -77,6 +76,15 @@ export class RowTable implements StagedRows {
 
   get liveBytes(): number {
     return this.#liveBytes;
+  }
+
+  get peakBytes(): number {
+    this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
+    return this.#peakBytes;
+  }
+
+  forgetPeak(): void {
+    this.#peakBytes = this.#liveBytes;
   }
 
   get(key: RowKey): Uint8Array | null {
@@ -147,9 +155,10 @@ export class RowTable implements StagedRows {
 
     const batch: RowWrite[] = [];
     for (const [key, value] of this.#staged) batch.push({ key, value });
-    const liveBytes = Buffer.alloc(8);
-    writeU64BE(liveBytes, 0, this.#liveBytes);
-    batch.push({ key: LIVE_BYTES_ROW, value: liveBytes });
+    const count = Buffer.alloc(16);
+    writeU64BE(count, 0, this.#liveBytes);
+    writeU64BE(count, 8, this.peakBytes);
+    batch.push({ key: LIVE_BYTES_ROW, value: count });
 
     this.#inFlight = this.#staged;
     this.#inFlightBytes = this.#stagedBytes;
@@ -178,6 +187,7 @@ export class RowTable implements StagedRows {
     this.#stagedBytes = other.#stagedBytes;
     this.#cache = other.#cache;
     this.#liveBytes = other.#liveBytes;
+    this.#peakBytes = other.#peakBytes;
   }
 
   #stage(key: RowKey, value: Uint8Array | null): void {
@@ -221,14 +231,27 @@ function merge(stored: readonly Row[], overlay: readonly RowWrite[], limit: numb
   return rows;
 }
 
-async function countBytes(engine: DurableRows): Promise<number> {
+interface ByteCount {
+  readonly live: number;
+  readonly peak: number;
+}
+
+/** The row had no peak in the beginning. */
+function countOf(row: Uint8Array): ByteCount {
+  const text = Buffer.from(row.buffer, row.byteOffset, row.length).toString('latin1');
+  const live = readU64BE(text, 0);
+  return { live, peak: row.length < 16 ? live : readU64BE(text, 8) };
+}
+
+async function countBytes(engine: DurableRows): Promise<ByteCount> {
   let bytes = 0;
   let from = FIRST_ROW;
   for (;;) {
     const rows = await engine.scan({ from, to: ROWS_END, limit: limits.keysPerSliceMax });
     for (const row of rows) bytes += row.key.length + row.value.length;
     const last = rows.at(-1);
-    if (last === undefined || rows.length < limits.keysPerSliceMax) return bytes;
+    if (last === undefined || rows.length < limits.keysPerSliceMax) break;
     from = `${last.key}\0` as RowKey;
   }
+  return { live: bytes, peak: bytes };
 }

@@ -143,3 +143,8 @@ function changedRole(core: Core, reported: Role | null): Role | null {
   }
   return { state, lead, term };
 }
+
+/** Whether it leads to nothing that could make another one; messages that leave do not. */
+export function isIdle({ persist, apply, reads, role }: Ready): boolean {
+  return persist === null && apply.length === 0 && reads.length === 0 && role === null;
+}

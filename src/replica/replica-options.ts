@@ -1,10 +1,12 @@
 /** What a replica is made of, and what it tells about itself. */
 
+import type { EtcdError } from '../errors.ts';
 import type { Clock, PeerAddress, Peers, StagedRows } from '../ports.ts';
 import type { ConfState, Entry } from '../raft/messages.ts';
 import type { Raft, Role } from '../raft/raft.ts';
 import type { ClusterId, Index, MemberId } from '../types.ts';
 import type { Wal } from '../wal/wal.ts';
+import type { CompactionObserver } from './compaction-runner.ts';
 import type { RequestIds } from './request-ids.ts';
 import type { Applied, StateMachine } from './state-machine.ts';
 import type { States } from './state-transfers.ts';
@@ -29,6 +31,8 @@ export interface ReplicaObserver {
   /** The state was replaced by another member's, which stands at `index`. */
   snapshotInstalled(index: Index): void;
   leaseExpired(): void;
+  /** A request that was applied did not fit; this member raises its alarm. */
+  quotaExceeded(error: EtcdError): void;
 }
 
 export interface ReplicaOptions {
@@ -54,6 +58,7 @@ export interface ReplicaOptions {
   readonly confState: ConfState;
   readonly snapshotIndex: Index;
   readonly observer: ReplicaObserver;
+  readonly compactionObserver: CompactionObserver;
   readonly onFatal: (error: unknown) => void;
   /** This member was removed from the cluster for good, and has to end. */
   readonly onRemoved: () => void;

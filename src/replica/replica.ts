@@ -31,6 +31,7 @@ import type {
   SnapshotMetadata,
 } from '../raft/messages.ts';
 import type { Persist, Raft, RaftStatus, Ready } from '../raft/raft.ts';
+import { isIdle } from '../raft/ready.ts';
 import type { ClusterId, Index, MemberId, Term } from '../types.ts';
 import { AppliedWaiters } from './applied-waiters.ts';
 import { CompactionRunner } from './compaction-runner.ts';
@@ -121,6 +122,7 @@ export class Replica {
       clock: options.clock,
       pauseMs: options.compactionSleepMs,
       stopping: this.stopping,
+      observer: options.compactionObserver,
       failed,
     });
     this.#noSpace = new NoSpaceAlarm(this.memberId, (alarm) => this.propose('alarm', alarm));
@@ -442,6 +444,7 @@ export class Replica {
       this.#proposals.resolve(requestId, result);
     } else if (result === errors.noSpace && !this.stateMachine.alarms.has(AlarmType.NOSPACE)) {
       // etcd: the request that crossed the quota was applied; each member tells of itself.
+      this.#options.observer.quotaExceeded(result);
       this.raiseNoSpace().then(
         () => this.#proposals.reject(requestId, result),
         (error: unknown) => this.#fail(error),
@@ -589,8 +592,4 @@ export class Replica {
       },
     });
   }
-}
-
-function isIdle({ persist, apply, reads, role }: Ready): boolean {
-  return persist === null && apply.length === 0 && reads.length === 0 && role === null;
 }

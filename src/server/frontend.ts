@@ -11,6 +11,7 @@ import type { Replica } from '../replica/replica.ts';
 import type { ServerTls } from '../tls/server-tls.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { createGrpc } from './grpc.ts';
+import { logServingStatus } from './grpc-health.ts';
 import { serveHttp2 } from './h2/connection.ts';
 import type { Http2Connection } from './h2/options.ts';
 import { createHealth } from './health.ts';
@@ -171,6 +172,7 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
       for (const listener of [...clients, ...httpOnly]) {
         if (clients.includes(listener)) listener.serve(handlers);
         log.info('ready to serve client requests');
+        if (clients.includes(listener)) logServingStatus(log, 'SERVING');
         const { secure, address } = splitUrl(listener.url);
         const how = secure ? 'securely' : 'insecurely; this is strongly discouraged!';
         const traffic = clients.includes(listener) ? (split ? 'grpc' : 'grpc+http') : 'http';

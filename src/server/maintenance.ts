@@ -30,7 +30,6 @@ import {
   type ResponseHeader,
   type StatusResponse,
 } from '../codec/gen/etcdserverpb.ts';
-import { DEFAULT_QUOTA_BYTES } from '../config/start.ts';
 import { Code, EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Log } from '../log.ts';
@@ -39,15 +38,16 @@ import type { Replica } from '../replica/replica.ts';
 import type { MemberId, Revision } from '../types.ts';
 import { SERVER_VERSION } from '../version.ts';
 import { hashDatabase } from './database-hash.ts';
+import type { Defragmentation } from './defragmentation.ts';
 import { createDowngrade } from './downgrade.ts';
+import { logServingStatus, type Serving } from './grpc-health.ts';
 import type { LeaderTransfer } from './leader-transfer.ts';
 import { type Method, serverStream, unary } from './rpc.ts';
 import { createSnapshot } from './snapshot.ts';
-import type { DatabaseSize, Space } from './space.ts';
+import type { DatabaseSize } from './space.ts';
 
 /** Hears of long work that has ended, and of its seconds. */
 export interface MaintenanceObserver {
-  defragmented(seconds: number): void;
   hashed(seconds: number): void;
   revisionHashed(seconds: number): void;
   snapshotSent(seconds: number): void;
@@ -57,7 +57,12 @@ export interface MaintenanceDeps {
   readonly replica: Replica;
   readonly engine: Engine;
   readonly size: DatabaseSize;
-  readonly space: Space;
+  /** As it is told to clients. */
+  readonly quotaBytes: number;
+  readonly defragmentation: Defragmentation;
+  readonly serving: Serving;
+  /** Whether the member says that it does not serve while it is defragmented. */
+  readonly stopsForDefragmentation: boolean;
   readonly leaderTransfer: LeaderTransfer;
   readonly log: Log;
   readonly header: (revision: Revision) => ResponseHeader;
@@ -78,7 +83,6 @@ export function createMaintenance(deps: MaintenanceDeps) {
   const { replica, size } = deps;
   const { store, alarms } = replica.stateMachine;
   const header = (): ResponseHeader => deps.header(store.revision);
-  let defragmenting: Promise<void> | null = null;
   let hashes = 0;
   const hashing = async <T>(
     work: () => Promise<T>,
@@ -125,7 +129,7 @@ export function createMaintenance(deps: MaintenanceDeps) {
         isLearner: self?.isLearner ?? false,
         // The storage version follows the cluster's.
         storageVersion: replica.stateMachine.clusterVersion,
-        dbSizeQuota: deps.space.quotaBytes ?? DEFAULT_QUOTA_BYTES,
+        dbSizeQuota: deps.quotaBytes,
         downgradeInfo: replica.stateMachine.downgradeInfo,
       };
     },
@@ -146,12 +150,24 @@ export function createMaintenance(deps: MaintenanceDeps) {
       return { header: header(), hash, compactRevision, hashRevision };
     },
 
-    /** Compacts the engine while everything goes on; whoever asks meanwhile waits for the same. */
+    /** Gives space back while everything goes on. */
     async defragment(): Promise<DefragmentResponse> {
-      defragmenting ??= defragment().finally(() => {
-        defragmenting = null;
-      });
-      await defragmenting;
+      const { log, defragmentation, serving } = deps;
+      log.info('starting defragment');
+      if (deps.stopsForDefragmentation) {
+        logServingStatus(log, 'NOT_SERVING', 'defrag is active');
+        serving.set(false);
+      }
+      try {
+        await defragmentation.run(() => replica.flush());
+        log.info('finished defragment');
+      } catch (error) {
+        log.warn('failed to defragment', { error: String(error) });
+        throw error;
+      } finally {
+        logServingStatus(log, 'SERVING');
+        serving.set(true);
+      }
       return { header: null };
     },
 
@@ -165,14 +181,6 @@ export function createMaintenance(deps: MaintenanceDeps) {
 
     snapshot: createSnapshot(deps),
   };
-
-  async function defragment(): Promise<void> {
-    const started = deps.monotonic();
-    await replica.flush();
-    await deps.engine.compact();
-    size.defragmented();
-    deps.observer.defragmented((deps.monotonic() - started) / 1000);
-  }
 }
 
 export function maintenanceMethods(maintenance: Maintenance): readonly Method[] {

@@ -166,8 +166,8 @@ async function openParts(options: SecuredOptions): Promise<Parts> {
     peerCalls: peerClient,
     onFatal,
   });
-  const { quotaBytes, requestTimeoutMs } = derived;
-  observation.observe({ replica, size, watch: served.services.watch, quotaBytes });
+  const { requestTimeoutMs } = derived;
+  observation.observe({ replica, size, watch: served.services.watch });
   const clusterVersion = new ClusterVersion({
     replica,
     peers: peerClient,

@@ -16,12 +16,14 @@ import type { Registry } from '../metrics/prom-registry.ts';
 import type { PeerObserver } from '../peer/observer.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Bootstrapped } from '../replica/bootstrap.ts';
+import type { CompactionObserver } from '../replica/compaction-runner.ts';
 import type { Result } from '../replica/outcome.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { ReplicaObserver } from '../replica/replica-options.ts';
 import { hexId, type MemberId } from '../types.ts';
 import { SERVER_VERSION } from '../version.ts';
 import type { WalObserver } from '../wal/wal.ts';
+import type { DefragmentationObserver } from './defragmentation.ts';
 import type { GrpcObserver } from './grpc.ts';
 import { grpcHealthMethods } from './grpc-health.ts';
 import type { HealthObserver } from './health.ts';
@@ -34,6 +36,14 @@ import type { Method } from './rpc.ts';
 import { countPromotion, maintenanceObserver, watchObserver } from './service-observation.ts';
 import { SlowRequests } from './slow-requests.ts';
 import type { DatabaseSize } from './space.ts';
+import {
+  compactionObserver,
+  defragmentationObserver,
+  logQuota,
+  logQuotaExceeded,
+  showAlarms,
+  shownQuota,
+} from './space-observation.ts';
 import { openTracer, type Tracer } from './tracing.ts';
 import type { WatchObserver, WatchService } from './watch.ts';
 
@@ -41,7 +51,6 @@ interface Observed {
   readonly replica: Replica;
   readonly size: DatabaseSize;
   readonly watch: WatchService;
-  readonly quotaBytes: number | null;
 }
 
 export class Observation {
@@ -52,9 +61,11 @@ export class Observation {
   readonly health: HealthObserver;
   readonly maintenance: MaintenanceObserver;
   readonly watch: WatchObserver;
+  readonly defragmentation: DefragmentationObserver;
   /** `null` unless traces are wanted. */
   readonly tracer: Tracer | null;
   readonly #metrics: Metrics;
+  readonly #config: Settings;
   readonly #log: Log;
   readonly #slow: SlowRequests;
 
@@ -70,6 +81,7 @@ export class Observation {
       extensive: config.metrics === 'extensive',
     });
     this.#metrics = metrics;
+    this.#config = config;
     this.#log = log;
     this.wal = walObserver(metrics, log);
     this.#slow = new SlowRequests({
@@ -78,13 +90,20 @@ export class Observation {
       slow: () => metrics.server.slowApplyTotal.inc(),
     });
     const stats = new RequestStats(log, config.warningUnaryRequestDuration, systemClock.now);
-    this.replica = replicaObserver(metrics, log, this.#slow, effective(config).requestTimeoutMs);
+    this.replica = replicaObserver(metrics, log, this.#slow, config);
     this.kv = kvObserver(metrics, this.#slow);
     this.grpc = grpcObserver(metrics, stats);
     this.health = healthObserver(metrics);
     this.maintenance = maintenanceObserver(metrics);
     this.watch = watchObserver(metrics);
     this.tracer = openTracer(config, log);
+    const path = `${effective(config).memberDir}/snap/db`;
+    this.defragmentation = defragmentationObserver(metrics, log, path);
+    metrics.server.quotaBackendBytes.set(shownQuota(config));
+  }
+
+  compactions(size: DatabaseSize): CompactionObserver {
+    return compactionObserver(this.#metrics, this.#log, size, () => systemClock.now());
   }
 
   bootstrapped(started: Bootstrapped): void {
@@ -99,6 +118,7 @@ export class Observation {
       });
     }
     this.#logBeginning(started, ids);
+    logQuota(this.#config, this.#log);
     this.#metrics.server.id.with({ server_id: hexId(memberId) }).set(1);
   }
 
@@ -240,8 +260,9 @@ function replicaObserver(
   { server, disk, lease }: Metrics,
   log: Log,
   slow: SlowRequests,
-  requestTimeoutMs: number,
+  config: Settings,
 ): ReplicaObserver {
+  const { requestTimeoutMs } = effective(config);
   const applyDuration = perKind((op, success) =>
     server.applyDurationSeconds.with({ version: 'v3', op, success }),
   );
@@ -310,6 +331,7 @@ function replicaObserver(
     leaseExpired() {
       server.leaseExpiredTotal.inc();
     },
+    quotaExceeded: (error) => logQuotaExceeded(config, log, error),
   };
 }
 
@@ -381,7 +403,7 @@ function healthObserver({ server }: Metrics): HealthObserver {
   };
 }
 
-function readGauges(metrics: Metrics, { replica, size, watch, quotaBytes }: Observed): void {
+function readGauges(metrics: Metrics, { replica, size, watch }: Observed): void {
   const { server, mvcc, network, lease } = metrics;
   const { store, hub, counts, clusterVersion, members, lessor } = replica.stateMachine;
   const Local = hexId(replica.memberId);
@@ -393,7 +415,7 @@ function readGauges(metrics: Metrics, { replica, size, watch, quotaBytes }: Obse
   server.proposalsAppliedTotal.set(replica.applied);
   server.proposalsCommittedTotal.set(replica.commit);
   server.proposalsPending.set(replica.pendingProposals);
-  server.quotaBackendBytes.set(quotaBytes ?? 0);
+  showAlarms(metrics, replica.stateMachine.alarms);
   if (clusterVersion !== '') {
     const shown = clusterVersion.split('.').slice(0, 2).join('.');
     // etcd: the version before stays, with 0.

@@ -7,7 +7,6 @@ import type { WatchObserver } from './watch.ts';
 
 export function maintenanceObserver({ disk, mvcc }: Metrics): MaintenanceObserver {
   return {
-    defragmented: (seconds) => disk.backendDefragDurationSeconds.observe(seconds),
     hashed: (seconds) => mvcc.hashDurationSeconds.observe(seconds),
     revisionHashed: (seconds) => mvcc.hashRevDurationSeconds.observe(seconds),
     snapshotSent: (seconds) => disk.backendSnapshotDurationSeconds.observe(seconds),

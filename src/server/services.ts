@@ -19,7 +19,7 @@ import {
   type PromotePeers,
 } from './cluster.ts';
 import { electionMethods } from './election.ts';
-import { grpcHealthMethods } from './grpc-health.ts';
+import { grpcHealthMethods, Serving } from './grpc-health.ts';
 import { type ChangeMembers, createJointChanges } from './joint-changes.ts';
 import { createKv, type Kv, kvMethods } from './kv.ts';
 import { createLeaderCalls } from './leader-calls.ts';
@@ -40,6 +40,7 @@ import type { PeerRequests } from './peer-requests.ts';
 import { createPrimaryLeases } from './primary-leases.ts';
 import type { Method } from './rpc.ts';
 import { Space } from './space.ts';
+import { shownQuota } from './space-observation.ts';
 import { breathe, type Storage } from './storage.ts';
 import { createWatch, type WatchService } from './watch.ts';
 
@@ -125,7 +126,7 @@ export function createServices(options: ServiceOptions): Served {
     monotonic: () => systemClock.monotonic(),
     header,
   });
-  const upkeep = upkeepServices(options, { space, leaderTransfer, header });
+  const upkeep = upkeepServices(options, { leaderTransfer, header });
   const { maintenance } = upkeep;
   const concurrency = { kv, lease, hub, onFatal };
   return {
@@ -139,7 +140,7 @@ export function createServices(options: ServiceOptions): Served {
       ...authMethods(),
       ...lockMethods(concurrency),
       ...electionMethods(concurrency),
-      ...grpcHealthMethods(),
+      ...grpcHealthMethods(upkeep.serving),
     ],
     leaderTransfer,
     peerApi: createPeerApi({ replica, cluster, primary, maintenance }),
@@ -155,14 +156,19 @@ export function createServices(options: ServiceOptions): Served {
 /** What keeps the database in order. */
 function upkeepServices(
   { config, log, storage, observation, onFatal }: ServiceOptions,
-  parts: Pick<MaintenanceDeps, 'space' | 'leaderTransfer' | 'header'>,
+  parts: Pick<MaintenanceDeps, 'leaderTransfer' | 'header'>,
 ) {
-  const { replica, engine, size } = storage;
+  const { replica, engine, size, defragmentation } = storage;
   const { store } = replica.stateMachine;
+  const serving = new Serving();
   const maintenance = createMaintenance({
     replica,
     engine,
     size,
+    quotaBytes: shownQuota(config),
+    defragmentation,
+    serving,
+    stopsForDefragmentation: gateEnabled(config.featureGates, 'StopGRPCServiceOnDefrag'),
     log,
     ...parts,
     breathe,
@@ -180,6 +186,7 @@ function upkeepServices(
   });
   return {
     maintenance,
+    serving,
     tick(nowMs: number): void {
       autoCompaction?.tick(nowMs);
     },

@@ -17,25 +17,31 @@ function pages(bytes: number): number {
   return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 }
 
-export class DatabaseSize {
-  readonly #liveBytes: () => number;
-  #highWater = 0;
+/** Rows that know how many bytes they are, and how many they have been. */
+export interface CountedRows {
+  readonly liveBytes: number;
+  /** Survives a restart, as the size of etcd's file does. */
+  readonly peakBytes: number;
+  forgetPeak(): void;
+}
 
-  constructor(liveBytes: () => number) {
-    this.#liveBytes = liveBytes;
+export class DatabaseSize {
+  readonly #rows: CountedRows;
+
+  constructor(rows: CountedRows) {
+    this.#rows = rows;
   }
 
   get inUse(): number {
-    return EMPTY_BYTES + pages(this.#liveBytes());
+    return EMPTY_BYTES + pages(this.#rows.liveBytes);
   }
 
   get total(): number {
-    this.#highWater = Math.max(this.#highWater, this.inUse);
-    return this.#highWater;
+    return EMPTY_BYTES + pages(this.#rows.peakBytes);
   }
 
   defragmented(): void {
-    this.#highWater = 0;
+    this.#rows.forgetPeak();
   }
 }
 

@@ -15,6 +15,7 @@ import { Replica } from '../replica/replica.ts';
 import { RequestIds } from '../replica/request-ids.ts';
 import { openStates } from '../replica/states.ts';
 import type { DataFolder } from './data-folder.ts';
+import { Defragmentation } from './defragmentation.ts';
 import type { Observation } from './observation.ts';
 import { DatabaseSize, fits } from './space.ts';
 
@@ -35,6 +36,7 @@ export interface StorageOptions {
 export interface Storage {
   readonly engine: Engine;
   readonly size: DatabaseSize;
+  readonly defragmentation: Defragmentation;
   readonly replica: Replica;
   /** It had a log of its own already. */
   readonly restarted: boolean;
@@ -59,11 +61,25 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   }
 }
 
+/** Defragments first where that is asked for and worth it. */
+async function openRows({ config, folder: { engine }, observation }: StorageOptions) {
+  const rows = await RowTable.open(engine);
+  const size = new DatabaseSize(rows);
+  const defragmentation = new Defragmentation({
+    engine,
+    size,
+    monotonic: () => systemClock.monotonic(),
+    observer: observation.defragmentation,
+  });
+  const threshold = config.bootstrapDefragThresholdMegabytes;
+  if (threshold > 0) await defragmentation.runIfFrees(threshold * 1024 * 1024);
+  return { rows, size, defragmentation };
+}
+
 async function openReplica(options: StorageOptions): Promise<Storage> {
   const { config, derived, folder, observation, onFatal } = options;
   const { engine } = folder;
-  const rows = await RowTable.open(engine);
-  const size = new DatabaseSize(() => rows.liveBytes);
+  const { rows, size, defragmentation } = await openRows(options);
   const timing = timingOf(config, derived);
   const stateOptions = {
     ...timing,
@@ -117,12 +133,14 @@ async function openReplica(options: StorageOptions): Promise<Storage> {
     confState: started.confState,
     snapshotIndex: started.snapshotIndex,
     observer: observation.replica,
+    compactionObserver: observation.compactions(size),
     onFatal,
     onRemoved: options.onRemoved,
   });
   return {
     engine,
     size,
+    defragmentation,
     replica,
     restarted: started.restarted,
     remotes: started.remotes,

@@ -258,7 +258,7 @@ export class Machine {
       fastKeepAlive: true,
       tickMs: TICK_MS,
       monotonic: () => clock.monotonic(),
-      space: new Space(replica, new DatabaseSize(() => rows.liveBytes), null),
+      space: new Space(replica, new DatabaseSize(rows), null),
       header: () => ({ clusterId: 0n as never, memberId: 0n as never, revision: 0, raftTerm: 0 }),
     });
     clock.every(TICK_MS, () => leases.tick(clock.monotonic()));
@@ -305,6 +305,7 @@ export class Machine {
       cluster: { peers, states, remotes },
       confState: started.confState,
       snapshotIndex: started.snapshotIndex,
+      compactionObserver: { began() {}, indexTrimmed() {}, rowsSeen() {}, finished() {} },
       observer: {
         rowsFlushed: () => trace.count('flushes'),
         entryApplied() {},
@@ -328,6 +329,7 @@ export class Machine {
           trace.count('states installed');
           this.say(`has installed a state at ${index}`);
         },
+        quotaExceeded() {},
         leaseExpired() {},
       },
       onFatal: failed,

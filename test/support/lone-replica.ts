@@ -144,6 +144,7 @@ export class LoneReplica {
       cluster: peers === undefined ? null : { peers, states: NO_STATES, remotes: [] },
       confState: started.confState,
       snapshotIndex: started.snapshotIndex,
+      compactionObserver: { began() {}, indexTrimmed() {}, rowsSeen() {}, finished() {} },
       observer: {
         rowsFlushed() {},
         entryApplied() {},
@@ -156,6 +157,7 @@ export class LoneReplica {
         roleChanged() {},
         snapshotInstalled() {},
         snapshotSaved: (index) => this.snapshots.push(index),
+        quotaExceeded() {},
         leaseExpired: () => {
           this.leasesExpired++;
         },

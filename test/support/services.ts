@@ -106,7 +106,7 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
   const member = await LoneReplica.start(lone);
   const { replica, clock } = member;
   const { store, hub } = replica.stateMachine;
-  const size = new DatabaseSize(() => member.rows.liveBytes);
+  const size = new DatabaseSize(member.rows);
   const space = new Space(replica, size, options.quotaBytes ?? null);
   const onFatal = (error: unknown): void => {
     member.fatal.push(error);
