@@ -123,6 +123,11 @@ export class Server {
     this.#directory = mkdtempSync(join(parent, `${label}-`));
   }
 
+  /** Its data folder. */
+  get dataPath() {
+    return join(this.#directory, 'data');
+  }
+
   get peerUrl() {
     return this.#peerUrl;
   }
@@ -155,7 +160,7 @@ export class Server {
     else if (this.#flags.length === 0) this.#flags = ['--initial-cluster', this.entry];
     const client = `http://${HOST}:${this.port}`;
     const flags = [
-      ...['--name', this.name, '--data-dir', this.#dataPath()],
+      ...['--name', this.name, '--data-dir', this.dataPath],
       ...['--listen-client-urls', client, '--advertise-client-urls', client],
       ...['--listen-peer-urls', this.#peerUrl, '--initial-advertise-peer-urls', this.#peerUrl],
       ...this.#flags,
@@ -261,7 +266,7 @@ export class Server {
   /** Removes the data of a process that has ended. */
   wipe() {
     if (this.running) throw new Error(`${this.label} is running`);
-    rmSync(this.#dataPath(), { recursive: true, force: true });
+    rmSync(this.dataPath, { recursive: true, force: true });
   }
 
   /** Ends the process and removes what it left. */
@@ -274,10 +279,6 @@ export class Server {
   logTail() {
     if (this.pid === 0) return '';
     return readFileSync(this.#logPath(), 'utf8').slice(-LOG_TAIL_CHARS);
-  }
-
-  #dataPath() {
-    return join(this.#directory, 'data');
   }
 
   #logPath() {
