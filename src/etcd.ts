@@ -13,6 +13,7 @@ import { defaultHost } from './platform/default-host.ts';
 import { notifyReady } from './platform/init-daemon.ts';
 import { type Launched, takeLaunched } from './platform/launcher.ts';
 import { prepareForSignals, stopOnSignals } from './platform/signals.ts';
+import { DiscoveryError } from './server/discovery.ts';
 import { type Member, startMember } from './server/member.ts';
 import { announceStart } from './server/start-up.ts';
 
@@ -48,6 +49,15 @@ async function main(): Promise<void> {
     await run(config, launched, log);
   } catch (error) {
     if (error instanceof AssertionError) throw error;
+    if (error instanceof DiscoveryError) {
+      log.warn('failed to bootstrap; discovery token was already used', {
+        'discovery-token': config.discoveryToken,
+        'discovery-endpoints': config.discoveryEndpoints,
+        error: error.message,
+      });
+      log.warn('do not reuse discovery token; generate a new one to bootstrap a cluster');
+      process.exit(1);
+    }
     // etcd: whatever it was that failed.
     log.fatal('discovery failed', { error: textOf(error) });
   }

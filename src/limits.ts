@@ -133,6 +133,8 @@ export const limits = {
   /** etcd: bytes of a request about a lease, and of an answer with its keys. */
   peerRequestBytesMax: 64 * KIB,
   peerAnswerBytesMax: 100 * MIB,
+  /** Bytes of one answer of the discovery service. */
+  discoveryAnswerBytesMax: 4 * MIB,
   /** Members that write to this one before it has heard that they are. */
   peerRemotesMax: 64,
   /** Bytes of rows that a snapshot takes from the engine, and turns into pages, in one step. */

@@ -143,10 +143,13 @@ function localMemberProblem(config: Pick<Settings, 'name'>, members: Members): s
   return `couldn't find local name ${goQuote(config.name)} in the initial cluster configuration`;
 }
 
-function duplicateProblem(members: Members): string | null {
+export function duplicateProblem(
+  members: Members,
+  origin: 'initial' | 'discovery' = 'initial',
+): string | null {
   const urls = [...members.values()].flat();
   if (new Set(urls).size === urls.length) return null;
-  return `initial cluster ${clusterText(members)} has duplicate url`;
+  return `${origin} cluster ${clusterText(members)} has duplicate url`;
 }
 
 function advertiseProblem(config: Founder, listed: readonly string[]): string | null {

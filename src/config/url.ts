@@ -96,6 +96,11 @@ export function hostError(urls: readonly string[]): string | null {
   return null;
 }
 
+/** Go's net.JoinHostPort. */
+export function joinHostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** Go's net.SplitHostPort; null when it would fail. */
 function splitHostPort(address: string): { host: string; port: string } | null {
   const bracketed = /^\[([^[\]]*)\]:([^:[\]]*)$/.exec(address);

@@ -73,6 +73,7 @@ function start(options: Options) {
       if (address === undefined) return Promise.reject(new Error(`lookup ${host}: no such host`));
       return Promise.resolve(address);
     },
+    discover: () => Promise.reject(new Error('nobody is looked for')),
     clock,
     log: createLog({ level: 'info', format: 'json', outputs: [], write }),
   });

@@ -8,7 +8,12 @@
 
 import { must } from '../assert.ts';
 import type { Settings } from '../config/flags.ts';
-import { bootstrapProblem, initialClusterUrls, joinProblem } from '../config/start.ts';
+import {
+  bootstrapProblem,
+  duplicateProblem,
+  initialClusterUrls,
+  joinProblem,
+} from '../config/start.ts';
 import type { Log } from '../log.ts';
 import type { Clock } from '../ports.ts';
 import type { Start } from '../replica/bootstrap.ts';
@@ -37,6 +42,8 @@ export interface JoinDeps {
   readonly requestTimeoutMs: number;
   readonly peers: PeerRequests;
   readonly resolve: Resolve;
+  /** The founders by way of a discovery service, in the form of --initial-cluster. */
+  readonly discover: (memberId: MemberId, self: string) => Promise<string>;
   readonly clock: Pick<Clock, 'every'>;
   readonly log: Log;
 }
@@ -64,7 +71,12 @@ async function foundNew(deps: JoinDeps, urls: PeerUrls): Promise<Start> {
     throw new BootstrapError(`member ${hexId(self.id)} has already been bootstrapped`);
   }
   checkLearners(config, []);
-  return { kind: 'new', ...founding };
+  if (config.discoveryEndpoints.length === 0) return { kind: 'new', ...founding };
+  deps.log.info('Bootstrapping cluster using v3 discovery.');
+  const initialCluster = await deps.discover(self.id, config.initialCluster);
+  const duplicate = duplicateProblem(initialClusterUrls(initialCluster), 'discovery');
+  if (duplicate !== null) throw new BootstrapError(duplicate);
+  return { kind: 'new', ...foundingOf({ ...config, initialCluster }) };
 }
 
 /** What founders are told by their flags. */

@@ -10,6 +10,7 @@ import { systemClock } from '../platform/clock.ts';
 import { resolveHost } from '../platform/resolve.ts';
 import type { StateOptions } from '../replica/open-state.ts';
 import { type MemoryFolder, openDataFolder } from './data-folder.ts';
+import { discoverCluster } from './discovery.ts';
 import { chooseStart } from './join.ts';
 import type { Observation } from './observation.ts';
 import type { Security } from './security.ts';
@@ -26,18 +27,25 @@ export interface LinkedStorageOptions {
   readonly security: Pick<Security, 'toPeers'>;
   readonly onFatal: (error: unknown) => void;
   readonly onRemoved: () => void;
+  /** Ends the search for the founders of a cluster. */
+  readonly signal: AbortSignal;
 }
 
 /** etcd: beside an election timeout, how long a connection to another member may take. */
 const DIAL_BASE_MS = 1000;
 
 export async function openLinkedStorage(
-  { config, log, memory, links, security, auth, onFatal, onRemoved }: LinkedStorageOptions,
+  { config, log, memory, links, security, auth, onFatal, onRemoved, signal }: LinkedStorageOptions,
   observation: Observation,
   peerClient: PeerClient,
 ): Promise<{ readonly storage: Storage; readonly transport: Transport }> {
   const derived = effective(config);
   const folder = await openDataFolder(config.dataDir, derived, memory);
+  if (folder.hasLog && config.discoveryEndpoints.length > 0) {
+    const ignored =
+      'discovery token is ignored since cluster already initialized; valid logs are found';
+    log.warn(ignored, { 'wal-dir': folder.walDir });
+  }
   const transports: Transport[] = [];
   const storage = await openStorage({
     config,
@@ -49,6 +57,8 @@ export async function openLinkedStorage(
         requestTimeoutMs: derived.requestTimeoutMs,
         peers: peerClient,
         resolve: resolveHost,
+        discover: (memberId, self) =>
+          discoverCluster({ config, clock: systemClock, log, signal }, memberId, self),
         clock: systemClock,
         log,
       }),

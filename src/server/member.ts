@@ -14,6 +14,7 @@ import { createPeerServer } from '../peer/server.ts';
 import type { Transport } from '../peer/transport.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemDisk } from '../platform/disk.ts';
+import { serviceResolver } from '../platform/resolve.ts';
 import type { Replica } from '../replica/replica.ts';
 import { type ClusterId, hexId, type MemberId } from '../types.ts';
 import { Wal } from '../wal/wal.ts';
@@ -23,6 +24,7 @@ import type { MemoryFolder } from './data-folder.ts';
 import { debugVars } from './debug-vars.ts';
 import { FatalErrors } from './fatal.ts';
 import { type Frontend, openFrontend } from './frontend.ts';
+import { withInitialCluster } from './initial-cluster.ts';
 import type { ChangeMembers } from './joint-changes.ts';
 import type { LeaderTransfer } from './leader-transfer.ts';
 import { openLinkedStorage } from './linked-storage.ts';
@@ -80,20 +82,25 @@ export async function openMember(options: MemberOptions): Promise<OpenedMember> 
   const { log } = options;
   const security = openSecurity(options.config, log, options.memory !== null);
   const frontend = await openListeners(options, security);
+  const stopping = new AbortController();
   return {
     clientUrls: frontend.clientUrls,
     peerUrls: frontend.peerUrls,
     async start(config) {
       const fatal = new FatalErrors(log, options.onFatal);
       try {
-        await logStart({ ...options, config });
-        return await startBehind(frontend, fatal, { ...options, config, security });
+        const found = await foundSettings(options, config, stopping);
+        const secured = { ...options, config: found, security };
+        return await startBehind(frontend, fatal, secured, stopping.signal);
       } catch (error) {
         await closing({ config, log }, () => frontend.close());
         throw fatal.reasonFor(error);
       }
     },
-    close: () => frontend.close(),
+    close() {
+      stopping.abort();
+      return frontend.close();
+    },
   };
 }
 
@@ -146,13 +153,13 @@ interface Parts {
   readonly monitors: Monitors;
 }
 
-async function openParts(options: SecuredOptions): Promise<Parts> {
+async function openParts(options: SecuredOptions, signal: AbortSignal): Promise<Parts> {
   const { config, log, security, onFatal } = options;
   const derived = effective(config);
   const observation = new Observation(config, log);
   const peerClient = new PeerClient({ clock: systemClock, tls: security.toPeers() });
   const { transport, storage } = await openLinkedStorage(
-    { ...options, auth: openAuth(config) },
+    { ...options, auth: openAuth(config), signal },
     observation,
     peerClient,
   );
@@ -207,10 +214,14 @@ async function startBehind(
   frontend: Frontend,
   fatal: FatalErrors,
   options: SecuredOptions,
+  signal: AbortSignal,
 ): Promise<Member> {
   const { config, log } = options;
   const onFatal = fatal.report;
-  const parts = await openParts({ ...options, onFatal });
+  const parts = await openParts({ ...options, onFatal }, signal).catch((error: unknown) => {
+    log.error('bootstrap failed', { error: error instanceof Error ? error.message : `${error}` });
+    throw error;
+  });
   const { storage, transport, observation, served, monitors } = parts;
   const { replica } = storage;
   frontend.servePeers(createPeerServer(transport, served.peerApi));
@@ -291,9 +302,18 @@ function memberOf(
   };
 }
 
-async function logStart({ config, log, memory }: MemberOptions): Promise<void> {
+/** The settings that the member starts with, told in the log. */
+async function foundSettings(
+  { log, memory }: MemberOptions,
+  given: Settings,
+  { signal }: AbortController,
+): Promise<Settings> {
+  const memberInitialized = await Wal.exists(memory?.disk ?? systemDisk, effective(given).walDir);
+  const config = memberInitialized
+    ? given
+    : await withInitialCluster(given, serviceResolver(signal), log);
   const fields = startFields(config, {
-    memberInitialized: !memory && (await Wal.exists(systemDisk, effective(config).walDir)),
+    memberInitialized,
     localAddress: localAddress(config, log),
     cpus: availableParallelism(),
     runtime: process.version,
@@ -301,6 +321,7 @@ async function logStart({ config, log, memory }: MemberOptions): Promise<void> {
     arch: process.arch,
   });
   log.info('starting an etcd server', fields);
+  return config;
 }
 
 function logServing({ config, log }: MemberOptions, frontend: Frontend, replica: Replica): void {

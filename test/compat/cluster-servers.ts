@@ -73,21 +73,47 @@ export class ClusterServers {
     return servers;
   }
 
+  /** Members of any programs that find each other by these flags. */
+  static async find(
+    commands: readonly (readonly string[])[],
+    seats: readonly Seat[],
+    flags: (seat: Seat) => readonly string[],
+  ): Promise<ClusterServers> {
+    const dir = await mkdtemp(join(tmpdir(), 'etcd-compat-cluster-'));
+    const servers = new ClusterServers([], dir);
+    try {
+      seats.forEach((seat, at) => {
+        servers.#start(seat, commands[at % commands.length] ?? [], flags(seat));
+      });
+      for (const seat of seats) await servers.whenReady(seat);
+    } catch (error) {
+      await servers.close();
+      throw error;
+    }
+    return servers;
+  }
+
   launch(
     seat: Seat,
     { members, state }: { readonly members: readonly Seat[]; readonly state: 'new' | 'existing' },
   ): void {
+    this.#start(seat, this.#command, [
+      `--initial-advertise-peer-urls=${peerUrl(seat)}`,
+      ...foundingFlags(members),
+      `--initial-cluster-state=${state}`,
+    ]);
+  }
+
+  #start(seat: Seat, command: readonly string[], flags: readonly string[]): void {
     const url = `http://${endpoint(seat)}`;
     const [program = '', ...args] = [
-      ...this.#command,
+      ...command,
       `--name=${seat.name}`,
       `--data-dir=${join(this.#dir, seat.name)}`,
       `--listen-client-urls=${url}`,
       `--advertise-client-urls=${url}`,
       `--listen-peer-urls=${peerUrl(seat)}`,
-      `--initial-advertise-peer-urls=${peerUrl(seat)}`,
-      ...foundingFlags(members),
-      `--initial-cluster-state=${state}`,
+      ...flags,
     ];
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: childEnv() });
     this.#processes.set(seat.name, child);

@@ -17,7 +17,7 @@ export interface Start {
 export interface Outcome {
   /** null: it has started, and was ended then. */
   readonly exitCode: number | null;
-  /** Up to the line that tells the effective settings, and the last one. */
+  /** Up to the line that tells the effective settings; then about discovery, and the last one. */
   readonly lines: readonly string[];
 }
 
@@ -82,8 +82,10 @@ function comparable(all: readonly string[], hasStarted: boolean): readonly strin
   const lines = all.filter((line) => line !== '');
   const at = lines.findIndex((line) => line.includes(STARTED));
   const until = at < 0 ? lines : lines.slice(0, at + 1);
-  const last = at < 0 || hasStarted ? [] : lines.filter((line) => /^\{|\t/.test(line)).slice(-1);
-  const kept = [...until, ...last];
+  const after =
+    at < 0 || hasStarted ? [] : lines.slice(at + 1).filter((line) => /^\{|\t/.test(line));
+  const told = after.filter((line, i) => i === after.length - 1 || /discovery-token/.test(line));
+  const kept = [...until, ...told];
   // What is not a log line is a usage, a help or a stack, whose first line counts.
   const plain = kept.findIndex((line) => !/^\{|^\d{4}-/.test(line));
   return (plain < 0 ? kept : kept.slice(0, plain + 1)).map(comparableLine);
