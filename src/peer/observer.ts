@@ -10,6 +10,8 @@ export interface PeerObserver {
   received(from: MemberId, bytes: number): void;
   /** `from`: a member's id, or an address where nothing else is known. */
   receiveFailed(from: string): void;
+  /** A heartbeat left later than it should. */
+  heartbeatLate(): void;
   /** Smoothed, as etcd's prober does it. */
   roundTrip(to: MemberId, seconds: number): void;
   /** Messages to and from the member get through, or have ceased to. */
@@ -28,6 +30,7 @@ export const silentObserver: PeerObserver = {
   sendFailed() {},
   received() {},
   receiveFailed() {},
+  heartbeatLate() {},
   roundTrip() {},
   activeChanged() {},
   snapshotSendStarted() {},

@@ -104,16 +104,15 @@ export class Prober {
 
   #report(nowMs: number): void {
     const { log, observer } = this.#context;
-    const fields = {
+    const names = {
       'round-tripper-name': this.#way.name,
       'remote-peer-id': hexId(this.#peer),
-      rtt: goDuration(this.#roundTripMs),
-      error: this.#error,
     };
-    if (!this.#isHealthy) log.warn('prober detected unhealthy status', fields);
+    const trip = { rtt: goDuration(this.#roundTripMs), error: this.#error };
+    if (!this.#isHealthy) log.warn('prober detected unhealthy status', { ...names, ...trip });
     if (this.#clockDriftMs > CLOCK_DRIFT_MS_MAX) {
-      const drift = goDuration(this.#clockDriftMs);
-      log.warn('prober found high clock drift', { ...fields, 'clock-drift': drift });
+      const drift = { 'clock-drift': goDuration(this.#clockDriftMs) };
+      log.warn('prober found high clock drift', { ...names, ...drift, ...trip });
     }
     observer.roundTrip(this.#peer, this.#roundTripMs / 1000);
     this.#reportDueMs = nowMs + (this.#isHealthy ? REPORT_MS : REPORT_TROUBLE_MS);

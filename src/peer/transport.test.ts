@@ -413,6 +413,29 @@ describe('an observer', () => {
   });
 });
 
+it('tells of heartbeats that leave late', async () => {
+  const clock = new HandClock();
+  let late = 0;
+  const observer = { ...silentObserver, heartbeatLate: () => void late++ };
+  const [a, b] = [await start({ id: 0xa1n, clock, observer }), await start({ id: 0xb2n, clock })];
+  a.transport.send([heartbeat(a, b, 1)]);
+  await clock.advance(200);
+  a.transport.send([heartbeat(a, b, 2)]);
+  expect(late).toBe(0);
+  await clock.advance(1250);
+  a.transport.send([heartbeat(a, b, 3)]);
+  expect(late).toBe(1);
+  const text =
+    'leader failed to send out heartbeat on time; took too long, ' +
+    'leader is overloaded likely from slow disk';
+  expect(a.lines.find(({ msg }) => msg === text)?.fields).toEqual({
+    to: 'b2',
+    'heartbeat-interval': '100ms',
+    'expected-duration': '200ms',
+    'exceeded-duration': '1.05s',
+  });
+});
+
 it('leaves nothing behind when it is closed', async () => {
   const [a, b] = await two();
   a.transport.send([heartbeat(a, b, 1)]);

@@ -9,6 +9,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { assert } from '../assert.ts';
+import { goDuration } from '../duration.ts';
 import { limits } from '../limits.ts';
 import type {
   Clock,
@@ -26,6 +27,7 @@ import { MIN_CLUSTER_VERSION, SERVER_VERSION } from '../version.ts';
 import type { PeerContext, PeerLog } from './context.ts';
 import { Dialer } from './dial.ts';
 import type { StreamKind } from './frames.ts';
+import { HeartbeatWatch } from './heartbeat-watch.ts';
 import { type PeerObserver, silentObserver } from './observer.ts';
 import { Peer, Remote } from './peer.ts';
 
@@ -36,6 +38,8 @@ export interface TransportOptions {
   readonly peerUrls: readonly string[];
   /** How long a connection to another member may take to come about. */
   readonly dialTimeoutMs: number;
+  /** etcd: --heartbeat-interval. */
+  readonly heartbeatMs: number;
   readonly clock: Clock;
   readonly log: PeerLog;
   readonly observer?: PeerObserver;
@@ -58,9 +62,13 @@ export class Transport implements Peers {
   #events: PeerEvents | null = null;
   #stopTicking: Stop | null = null;
   readonly #closing = new AbortController();
+  readonly #heartbeats: HeartbeatWatch;
+  readonly #heartbeatMs: number;
 
   constructor(options: TransportOptions) {
-    const { observer = silentObserver, tls = null, ...rest } = options;
+    const { observer = silentObserver, tls = null, heartbeatMs, ...rest } = options;
+    this.#heartbeats = new HeartbeatWatch(heartbeatMs);
+    this.#heartbeatMs = heartbeatMs;
     this.context = {
       ...rest,
       serverVersion: SERVER_VERSION,
@@ -93,9 +101,27 @@ export class Transport implements Peers {
     for (const message of messages) {
       assert(message.type !== 'snap', 'a state has its own way');
       const { to } = message;
+      if (message.type === 'heartbeat') this.#watch(message);
       const target = this.#peers.get(to) ?? this.#remotes.get(to);
       target?.send(message);
     }
+  }
+
+  #watch(heartbeat: Extract<Message, { readonly type: 'heartbeat' }>): void {
+    const { clock, log, observer } = this.context;
+    const lateMs = this.#heartbeats.sent(heartbeat, clock.monotonic());
+    if (lateMs === 0) return;
+    log.warn(
+      'leader failed to send out heartbeat on time; took too long, ' +
+        'leader is overloaded likely from slow disk',
+      {
+        to: hexId(heartbeat.to),
+        'heartbeat-interval': goDuration(this.#heartbeatMs),
+        'expected-duration': goDuration(this.#heartbeats.maxMs),
+        'exceeded-duration': goDuration(lateMs),
+      },
+    );
+    observer.heartbeatLate();
   }
 
   async sendSnapshot(

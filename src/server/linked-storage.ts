@@ -67,6 +67,7 @@ export async function openLinkedStorage(
         memberId,
         clusterId,
         peerUrls: config.initialAdvertisePeerUrls,
+        heartbeatMs: config.heartbeatInterval,
         dialTimeoutMs: DIAL_BASE_MS + config.electionTimeout,
         clock: systemClock,
         log,

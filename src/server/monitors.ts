@@ -1,6 +1,6 @@
 /**
  * What a member looks after in the background, from tick to tick: the cluster's version, a
- * downgrade, and whether all members hold the same.
+ * downgrade, whether all members hold the same, and file descriptors.
  */
 
 import { AlarmAction, AlarmType } from '../codec/gen/etcdserverpb.ts';
@@ -9,6 +9,7 @@ import type { Settings } from '../config/flags.ts';
 import { goDuration } from '../duration.ts';
 import { EtcdError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { openFiles, openFilesLimit } from '../metrics/process-families.ts';
 import type { PeerClient } from '../peer/client.ts';
 import { reasonOf } from '../peer/exchange.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -16,6 +17,7 @@ import { hexId } from '../types.ts';
 import type { ClusterVersion } from './cluster-version.ts';
 import { CorruptionCheck } from './corruption-check.ts';
 import { DowngradeMonitor } from './downgrade-monitor.ts';
+import { checkFileDescriptors, LOOK_MS } from './file-descriptors.ts';
 import { Periodic } from './periodic.ts';
 
 export interface MonitorsDeps {
@@ -56,7 +58,9 @@ export function createMonitors(deps: MonitorsDeps): Monitors {
     }
   };
   const checksCompactions = gateEnabled(config.featureGates, 'CompactHashCheck');
+  const files = (): void => checkFileDescriptors({ used: openFiles, limit: openFilesLimit }, log);
   const works = [
+    new Periodic({ intervalMs: LOOK_MS, run: async () => files() }),
     new Periodic({ intervalMs: config.downgradeCheckTime, run: () => downgrade.cancelIfDone() }),
     new Periodic({ intervalMs: config.corruptCheckTime, run: asLeader(() => check.periodic()) }),
     new Periodic({
@@ -72,6 +76,7 @@ export function createMonitors(deps: MonitorsDeps): Monitors {
           throw error;
         });
       }
+      files();
       if (config.corruptCheckTime === 0) return;
       log.info('enabled corruption checking', {
         'local-member-id': hexId(replica.memberId),

@@ -27,6 +27,7 @@ export function peerObserver(metrics: Metrics, local: MemberId): PeerObserver {
     sendFailed: (to) => network.peerSentFailuresTotal.with({ To: hexId(to) }).inc(),
     received: (from, bytes) => receivedBytes(from).inc(bytes),
     receiveFailed: (From) => network.peerReceivedFailuresTotal.with({ From }).inc(),
+    heartbeatLate: () => server.heartbeatSendFailuresTotal.inc(),
     roundTrip: (to, seconds) =>
       network.peerRoundTripTimeSeconds.with({ To: hexId(to) }).observe(seconds),
     activeChanged(peer, isActive) {

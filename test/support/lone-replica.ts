@@ -13,7 +13,7 @@ import {
   bootstrap,
 } from '../../src/replica/bootstrap.ts';
 import { Replica } from '../../src/replica/replica.ts';
-import type { ReplicaOptions } from '../../src/replica/replica-options.ts';
+import type { ReplicaObserver, ReplicaOptions } from '../../src/replica/replica-options.ts';
 import { RequestIds } from '../../src/replica/request-ids.ts';
 import type { States } from '../../src/replica/state-transfers.ts';
 import { type Key, keyFromText, type LeaseId, NO_LEASE } from '../../src/types.ts';
@@ -33,6 +33,7 @@ const NO_STATES: States = {
 export interface LoneOptions {
   readonly bootstrap?: Partial<BootstrapOptions>;
   readonly replica?: Partial<ReplicaOptions>;
+  readonly observer?: Partial<ReplicaObserver>;
   readonly peers?: Peers;
 }
 
@@ -122,7 +123,10 @@ export class LoneReplica {
     await clock.settle();
   }
 
-  #newReplica({ replica, peers }: LoneOptions, onFatal: (error: unknown) => void): Replica {
+  #newReplica(
+    { replica, peers, observer }: LoneOptions,
+    onFatal: (error: unknown) => void,
+  ): Replica {
     const { started, clock } = this;
     return new Replica({
       memberId: started.memberId,
@@ -161,6 +165,7 @@ export class LoneReplica {
         leaseExpired: () => {
           this.leasesExpired++;
         },
+        ...observer,
       },
       onFatal,
       onRemoved() {},

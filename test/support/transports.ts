@@ -83,6 +83,7 @@ export class TransportNode {
       clusterId: options.clusterId ?? CLUSTER,
       peerUrls,
       dialTimeoutMs: 2000,
+      heartbeatMs: 100,
       clock: options.clock ?? systemClock,
       log: { debug: write, info: write, warn: write, error: write },
       ...(options.observer === undefined ? {} : { observer: options.observer }),
