@@ -7,6 +7,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { limits } from '../limits.ts';
 import type { Log } from '../log.ts';
 import { hostnameProblem } from './certificate.ts';
+import { chainVerdict } from './chain-verdict.ts';
 import { chainError, handshakeError } from './go-errors.ts';
 import { Material, TlsError } from './material.ts';
 import { allowedProblem, hasCertificate, settingsProblem, type TlsInfo } from './tls-info.ts';
@@ -81,9 +82,8 @@ export class ClientTls {
     const cert = socket.getPeerX509Certificate();
     if (cert === undefined) return 'tls: no certificate';
     if (!this.#info.selfSigned) {
-      // OpenSSL's code; the type says Error, and means what older versions had.
-      const code = socket.authorizationError as unknown as string | null;
-      if (code !== null) return chainError(code, cert, this.#now());
+      const verdict = chainVerdict(socket);
+      if (verdict !== null) return chainError(verdict, cert, this.#now());
       const foreign = hostnameProblem(cert, host);
       if (foreign !== null) return `tls: failed to verify certificate: ${foreign}`;
     }

@@ -18,12 +18,29 @@ const CHAIN_ERRORS: Readonly<Record<string, string>> = {
   CERT_UNTRUSTED: 'certificate signed by unknown authority',
   CERT_REJECTED: 'certificate signed by unknown authority',
   INVALID_PURPOSE: 'certificate specifies an incompatible key usage',
-  INVALID_CA: 'certificate is not authorized to sign other certificates',
+  INVALID_CA: 'certificate signed by unknown authority',
   PATH_LENGTH_EXCEEDED: 'too many intermediates for path length constraint',
 };
 
-/** Why the chain of a certificate was refused: `code` is OpenSSL's. */
-export function chainError(code: string, cert: X509Certificate, nowMs: number): string {
+/** The same, by OpenSSL's text, where Node has no code for it. */
+const CHAIN_TEXTS: Readonly<Record<string, string>> = {
+  'unhandled critical extension': 'unhandled critical extension',
+  'key usage does not include certificate signing': 'certificate signed by unknown authority',
+  'permitted subtree violation':
+    'a root or intermediate certificate is not authorized to sign for this name',
+  'excluded subtree violation':
+    'a root or intermediate certificate is not authorized to sign for this name',
+};
+
+/** What OpenSSL says of a chain. */
+export interface ChainVerdict {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Why the chain of a certificate was refused. */
+export function chainError(verdict: ChainVerdict, cert: X509Certificate, nowMs: number): string {
+  const { code, message } = verdict;
   const prefix = 'tls: failed to verify certificate: x509: ';
   const now = `current time ${stamp(nowMs)} is`;
   const untimely = `${prefix}certificate has expired or is not yet valid: ${now}`;
@@ -31,7 +48,7 @@ export function chainError(code: string, cert: X509Certificate, nowMs: number): 
   if (code === 'CERT_NOT_YET_VALID') {
     return `${untimely} before ${stamp(Date.parse(cert.validFrom))}`;
   }
-  return `${prefix}${CHAIN_ERRORS[code] ?? code}`;
+  return `${prefix}${CHAIN_ERRORS[code] ?? CHAIN_TEXTS[message] ?? message}`;
 }
 
 function stamp(ms: number): string {

@@ -177,6 +177,16 @@ describe.each(VERSIONS)('a client of %s', (version) => {
       () => authority.issue({ usages: [Usage.server] }),
       /certificate specifies an incompatible key usage$/,
     ],
+    [
+      'with a critical extension that nobody knows',
+      () => authority.issue({ unknownCritical: true }),
+      /unhandled critical extension$/,
+    ],
+    [
+      'for any use, which Go takes',
+      () => authority.issue({ usages: ['2.5.29.37.0'] }),
+      /certificate specifies an incompatible key usage$/,
+    ],
   ])('is refused with a certificate %s', async (_what, make, error) => {
     await serve();
     expect(await answer(make(), only)).not.toContain('hello');
@@ -320,6 +330,18 @@ describe('what is no handshake', () => {
     clearInterval(drip);
     expect(sent).toBeLessThan(100);
   });
+});
+
+it('gives up the handshake that has waited longest when there are too many', async () => {
+  await serve({ handshakesMax: 2 });
+  const stalled = Array.from({ length: 2 }, () => plain('\x16\x03\x01'));
+  const [first] = stalled;
+  await Promise.all(stalled.map((socket) => once(socket, 'connect')));
+  expect(await answer(authority.issue())).toBe('hello ');
+  if (first !== undefined && !first.closed) await once(first, 'close');
+  expect(await rejection()).toMatchObject({ level: 'warn', error: 'too many handshakes' });
+  // The one that gave way is over, and whoever comes next finds room.
+  expect(await answer(authority.issue())).toBe('hello ');
 });
 
 describe('protocols', () => {

@@ -13,9 +13,10 @@ import { limits } from '../limits.ts';
 import type { Log, LogFields } from '../log.ts';
 import { peerName } from '../server/h2/peer-name.ts';
 import { commonNameOf, namesOf } from './certificate.ts';
+import { chainVerdict } from './chain-verdict.ts';
 import { revokedSerials, serialKey } from './crl.ts';
 import { DerError } from './der.ts';
-import { chainError, handshakeError } from './go-errors.ts';
+import { type ChainVerdict, chainError, handshakeError } from './go-errors.ts';
 import { FileBacked, Material, TlsError } from './material.ts';
 import { type Resolver, sourceProblem, systemResolver } from './source-address.ts';
 import { allowedProblem, settingsProblem, type TlsInfo } from './tls-info.ts';
@@ -30,6 +31,7 @@ export interface ServerTlsOptions {
   readonly now: () => number;
   readonly resolver?: Resolver;
   readonly handshakeMsMax?: number;
+  readonly handshakesMax?: number;
 }
 
 /** What a protocol is offered to clients that ask which there are, the first one they know. */
@@ -72,7 +74,8 @@ export class ServerTls {
     });
     this.#underWay.add(handshake);
     const [oldest] = this.#underWay;
-    if (this.#underWay.size > limits.tlsHandshakesMax) oldest?.refuse('too many handshakes');
+    const atOnceMax = this.#options.handshakesMax ?? limits.tlsHandshakesMax;
+    if (this.#underWay.size > atOnceMax) oldest?.refuse('too many handshakes');
     try {
       handshake.begin({
         secureContext: this.#material.context(),
@@ -85,20 +88,18 @@ export class ServerTls {
       handshake.refuse(error.message);
       return;
     }
-    handshake.onSecure((socket, verifyCode) =>
-      this.#judge(handshake, socket, verifyCode, onSecure),
-    );
+    handshake.onSecure((socket, verdict) => this.#judge(handshake, socket, verdict, onSecure));
   }
 
   async #judge(
     handshake: Handshake,
     socket: TLSSocket,
-    verifyCode: string | null,
+    verdict: ChainVerdict | null,
     onSecure: OnSecure,
   ): Promise<void> {
     const cert = this.#demandsCertificate ? socket.getPeerX509Certificate() : undefined;
     if (cert !== undefined) {
-      const problem = await this.#problem(cert, verifyCode, socket);
+      const problem = await this.#problem(cert, verdict, socket);
       if (problem !== null) return handshake.refuse(problem, cert);
     }
     if (!handshake.succeed()) return;
@@ -109,11 +110,11 @@ export class ServerTls {
   /** What is wrong with a client's certificate, in etcd's order. */
   async #problem(
     cert: X509Certificate,
-    verifyCode: string | null,
+    verdict: ChainVerdict | null,
     socket: TLSSocket,
   ): Promise<string | null> {
     const { info, checksSource, now, resolver = systemResolver } = this.#options;
-    if (verifyCode !== null) return chainError(verifyCode, cert, now());
+    if (verdict !== null) return chainError(verdict, cert, now());
     const notAllowed = allowedProblem(info, cert);
     if (notAllowed !== null) return notAllowed;
     if (checksSource && socket.remoteAddress !== undefined) {
@@ -165,11 +166,6 @@ interface HandshakeTerms {
   readonly msMax: number;
 }
 
-/** OpenSSL's handle of a connection: the only place that has its verdict on a server's side. */
-interface Verdict {
-  verifyError(): { readonly code: string } | null;
-}
-
 /** One connection from its first byte to its verdict, of which there is exactly one. */
 class Handshake {
   readonly #raw: Socket;
@@ -206,13 +202,11 @@ class Handshake {
     socket.on('close', () => this.refuse('EOF'));
   }
 
-  onSecure(judge: (socket: TLSSocket, verifyCode: string | null) => Promise<void>): void {
+  onSecure(judge: (socket: TLSSocket, verdict: ChainVerdict | null) => Promise<void>): void {
     const socket = this.#socket;
     // `secure` is when the handshake is done; its owner would be told by `secureConnection`.
     socket?.once('secure', () => {
-      const { ssl } = socket as TLSSocket & { readonly ssl: Verdict };
-      const code = ssl.verifyError()?.code ?? null;
-      judge(socket, code).catch((error: unknown) => {
+      judge(socket, chainVerdict(socket)).catch((error: unknown) => {
         socket.destroy();
         throw error;
       });

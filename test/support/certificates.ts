@@ -24,6 +24,7 @@ export interface CertificateOptions {
   /** Days from now; the default is from yesterday to ten days ahead. */
   readonly validDays?: readonly [number, number];
   readonly isAuthority?: boolean;
+  readonly unknownCritical?: boolean;
 }
 
 /** PEM, and as files. */
@@ -113,7 +114,8 @@ export function pem(label: string, bytes: Buffer): string {
   return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
 }
 
-function extensionsOf({ names = [], usages = [], isAuthority }: CertificateOptions): Buffer[] {
+function extensionsOf(options: CertificateOptions): Buffer[] {
+  const { names = [], usages = [], isAuthority, unknownCritical } = options;
   const encoded = names.map((name) =>
     isIPv4(name)
       ? der(0x87, Buffer.from(name.split('.').map(Number)))
@@ -124,11 +126,12 @@ function extensionsOf({ names = [], usages = [], isAuthority }: CertificateOptio
   if (usages.length > 0) {
     found.push(extension('2.5.29.37', der(Tag.SEQUENCE, ...usages.map(derOid))));
   }
+  if (unknownCritical === true) found.push(extension('1.2.3.4', der(Tag.SEQUENCE), YES));
   return found;
 }
 
-function extension(oid: string, value: Buffer): Buffer {
-  return der(Tag.SEQUENCE, derOid(oid), der(Tag.OCTET_STRING, value));
+function extension(oid: string, value: Buffer, critical: Buffer = Buffer.alloc(0)): Buffer {
+  return der(Tag.SEQUENCE, derOid(oid), critical, der(Tag.OCTET_STRING, value));
 }
 
 function nameOf(commonName: string): Buffer {
