@@ -8,6 +8,7 @@ import { splitUrl } from '../config/url.ts';
 import { limits } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { Replica } from '../replica/replica.ts';
+import { peerCommonName } from '../tls/certificate.ts';
 import type { ServerTls } from '../tls/server-tls.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { createGrpc } from './grpc.ts';
@@ -283,6 +284,8 @@ function httpDeps(config: Settings, served: Served, gate: RpcGate): HttpDeps {
     health: createHealth(replica, served.kv, observation.health),
     cors: config.cors,
     hostWhitelist: config.hostWhitelist,
+    certificateUser: (socket) =>
+      config.clientCertAuth && replica.stateMachine.auth.enabled ? peerCommonName(socket) : '',
     clusterVersion: () => replica.stateMachine.clusterVersion,
     renderMetrics: () => observation.renderMetrics(),
     debugVars,

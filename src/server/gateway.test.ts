@@ -43,6 +43,7 @@ let port: number;
 let fatal: unknown[];
 let streams: SeenStream[];
 let callers: Caller[];
+let certificateUser = '';
 let leader: MemberId | null;
 let gateway: Gateway;
 let nowMs: number;
@@ -149,6 +150,7 @@ beforeEach(async () => {
       },
       cors: ['http://known'],
       hostWhitelist: ['localhost', '127.0.0.1'],
+      certificateUser: () => certificateUser,
       clusterVersion: () => '3.7.0',
       renderMetrics: async () => 'm 1\n',
       debugVars: () => '{}',
@@ -562,4 +564,21 @@ describe('what is no call', () => {
     const answer = await call('GET', '/livez', '', { authorization: 'x'.repeat(200_000) });
     expect(answer.body).toBe('ok\n');
   });
+});
+
+it('tells clients with a name in their certificate that it does not count', async () => {
+  certificateUser = 'alice';
+  try {
+    for (const path of ['/v3/kv/range', '/v3beta/kv/range']) {
+      const { status, body } = await post(path, '{}');
+      expect(status).toBe(400);
+      expect(body).toBe(
+        'CommonName of client sending a request against gateway will be ignored and ' +
+          'not used as expected\n',
+      );
+    }
+    expect((await call('GET', '/version')).status).toBe(200);
+  } finally {
+    certificateUser = '';
+  }
 });

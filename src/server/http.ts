@@ -4,6 +4,7 @@
  */
 
 import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { must } from '../assert.ts';
 import { limits } from '../limits.ts';
@@ -21,6 +22,8 @@ export interface HttpDeps {
   readonly health: Health;
   readonly cors: readonly string[];
   readonly hostWhitelist: readonly string[];
+  /** Common name in a client's certificate where it would make a user on gRPC; otherwise ''. */
+  readonly certificateUser: (socket: Socket) => string;
   /** Empty until decided. */
   readonly clusterVersion: () => string;
   readonly renderMetrics: () => Promise<string>;
@@ -43,6 +46,9 @@ export function createHttp(deps: HttpDeps, scope: HttpScope): Server {
     if (scope === 'metrics') return route(deps, scope, { request, response, common: [] });
     if (!hostAllowed(deps.hostWhitelist, request)) {
       return answerText({ request, response, common: [] }, 421, HOST_REFUSED);
+    }
+    if (mistakenForUser(deps, request)) {
+      return answerText({ request, response, common: [] }, 400, COMMON_NAME_REFUSED);
     }
     const exchange = { request, response, common: corsHeaders(deps.cors, request) };
     if (request.method === 'OPTIONS') return answer(exchange, 200, [], '');
@@ -103,6 +109,18 @@ function replay(server: Server, request: IncomingMessage, socket: Duplex, head: 
 const HOST_REFUSED =
   'invalid Host header: this request is refused to protect against DNS rebinding ' +
   '(CVE-2018-5702); see --host-whitelist\n';
+
+const COMMON_NAME_REFUSED =
+  'CommonName of client sending a request against gateway will be ignored and not used as expected\n';
+
+/** etcd: users of the gateway have tokens; who hopes for the name in its certificate is told. */
+function mistakenForUser(
+  { gateway, certificateUser }: HttpDeps,
+  request: IncomingMessage,
+): boolean {
+  if (gateway === null || !/^\/v3(beta)?\//.test(request.url ?? '')) return false;
+  return certificateUser(request.socket) !== '';
+}
 
 function isAny(list: readonly string[]): boolean {
   return list.length === 0 || list.includes('*');

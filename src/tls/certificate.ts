@@ -4,7 +4,8 @@
  */
 
 import type { X509Certificate } from 'node:crypto';
-import { isIP, isIPv6 } from 'node:net';
+import { isIP, isIPv6, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 
 export interface CertificateNames {
   readonly ipAddresses: readonly string[];
@@ -41,6 +42,12 @@ export function commonNameOf(cert: X509Certificate): string {
   const { CN: names } = cert.toLegacyObject().subject as { CN?: string | readonly string[] };
   if (names === undefined) return '';
   return typeof names === 'string' ? names : (names.at(-1) ?? '');
+}
+
+/** Of whoever is at the other end of a connection; '' without TLS or certificate. */
+export function peerCommonName(socket: Socket): string {
+  const cert = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  return cert === undefined ? '' : commonNameOf(cert);
 }
 
 /** Why a certificate is not one of this host, in Go's words; `null` when it is. */

@@ -3,9 +3,10 @@
  * and the key that etcd gives it.
  */
 
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
-import { der, derInteger, derOid, Tag } from './der.ts';
+import { must } from '../assert.ts';
+import { der, derInteger, derOid, readDer, Tag } from './der.ts';
 
 const DAY_MS = 86_400_000;
 const ECDSA_WITH_SHA512 = '1.2.840.10045.4.3.4';
@@ -21,6 +22,7 @@ export interface SelfSigned {
 export function makeSelfSigned(hosts: readonly string[], years: number, nowMs: number): SelfSigned {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-521' });
   const notAfterMs = nowMs + years * 365 * DAY_MS;
+  const spki = publicKey.export({ type: 'spki', format: 'der' });
   const algorithm = der(Tag.SEQUENCE, derOid(ECDSA_WITH_SHA512));
   const etcd = name('2.5.4.10', 'etcd');
   const signed = der(
@@ -31,8 +33,8 @@ export function makeSelfSigned(hosts: readonly string[], years: number, nowMs: n
     etcd,
     der(Tag.SEQUENCE, time(nowMs), time(notAfterMs)),
     etcd,
-    publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa3, der(Tag.SEQUENCE, ...extensions(hosts))),
+    spki,
+    der(0xa3, der(Tag.SEQUENCE, ...extensions(hosts, spki))),
   );
   const signature = der(Tag.BIT_STRING, Buffer.from([0]), sign('sha512', signed, privateKey));
   return {
@@ -42,7 +44,7 @@ export function makeSelfSigned(hosts: readonly string[], years: number, nowMs: n
   };
 }
 
-function extensions(hosts: readonly string[]): readonly Buffer[] {
+function extensions(hosts: readonly string[], spki: Buffer): readonly Buffer[] {
   const yes = der(Tag.BOOLEAN, Buffer.from([0xff]));
   // digitalSignature, keyEncipherment, cRLSign.
   const keyUsage = der(Tag.BIT_STRING, Buffer.from([1, 0b1010_0010]));
@@ -54,8 +56,16 @@ function extensions(hosts: readonly string[]): readonly Buffer[] {
     extension('2.5.29.15', keyUsage, yes),
     extension('2.5.29.37', serverAuth),
     extension('2.5.29.19', der(Tag.SEQUENCE, yes), yes),
+    extension('2.5.29.14', der(Tag.OCTET_STRING, keyId(spki))),
     ...(names.length === 0 ? [] : [extension('2.5.29.17', der(Tag.SEQUENCE, ...names))]),
   ];
+}
+
+/** Go: the beginning of a hash of the key's bits, without how they are used. */
+function keyId(spki: Buffer): Buffer {
+  const [, bits] = readDer(must(readDer(spki)[0], 'a key').content);
+  const key = must(bits, 'a key').content.subarray(1);
+  return createHash('sha256').update(key).digest().subarray(0, 20);
 }
 
 function extension(oid: string, value: Buffer, critical: Buffer = Buffer.alloc(0)): Buffer {
