@@ -111,7 +111,8 @@ const HOST_REFUSED =
   '(CVE-2018-5702); see --host-whitelist\n';
 
 const COMMON_NAME_REFUSED =
-  'CommonName of client sending a request against gateway will be ignored and not used as expected\n';
+  'CommonName of client sending a request against gateway will be ignored and ' +
+  'not used as expected\n';
 
 /** etcd: users of the gateway have tokens; who hopes for the name in its certificate is told. */
 function mistakenForUser(
