@@ -137,14 +137,14 @@ export const limits = {
   discoveryAnswerBytesMax: 4 * MIB,
   /** Members that write to this one before it has heard that they are. */
   peerRemotesMax: 64,
-  /** Bytes of rows that a snapshot takes from the engine, and turns into pages, in one step. */
+  /** Bytes of a received state that are loaded before other work runs. */
   snapshotSliceBytes: 64 * KIB,
   /** Bytes of a snapshot that wait for the network before it holds back. */
   snapshotBufferedBytesMax: 1 * MIB,
   /** Bytes of a received state that wait to be synced. */
   stateUnsyncedBytesMax: 16 * MIB,
   /** Bytes read at once from the file of a received state. */
-  stateWindowBytes: 128 * KIB,
+  stateWindowBytes: 512 * KIB,
   /** Bytes of a received state that are loaded with one synced batch. */
   stateBatchBytes: 4 * MIB,
   /** Members, present and removed, that are read back at start. */

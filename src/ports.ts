@@ -112,6 +112,8 @@ export interface Replacement extends DurableRows {
 
 export interface EngineSnapshot {
   scan(range: RowRange): Promise<readonly Row[]>;
+  /** All rows with `from <= key < to`, ascending, a few at a time; other work runs in between. */
+  walk(range: Pick<RowRange, 'from' | 'to'>): AsyncGenerator<readonly Row[]>;
   close(): Promise<void>;
 }
 

@@ -51,6 +51,8 @@ interface Bounds {
 }
 
 const ANYWHERE: Bounds = { from: '', to: null };
+/** Items handed out at once. */
+const ITEMS_PER_STEP = 256;
 /** Limit: levels of a tree. A page that leads back to itself is found by it. */
 const DEPTH_MAX = 32;
 
@@ -92,12 +94,12 @@ export class BboltReader {
     return buckets;
   }
 
-  /** The items of a bucket in order, one leaf page at a time. */
+  /** The items of a bucket in order, a few at a time, whatever the size of the pages. */
   async *items({ name, root }: BboltBucket): AsyncGenerator<readonly BboltItem[]> {
     const leaves =
       typeof root === 'number'
         ? this.#walk(root, ANYWHERE, 1)
-        : [readLeaf(bufferOf(root), null, ANYWHERE)];
+        : readLeaf(bufferOf(root), null, ANYWHERE);
     for await (const elements of leaves) {
       const nested = elements.find(({ flags }) => flags !== 0);
       if (nested !== undefined)
@@ -111,7 +113,7 @@ export class BboltReader {
     const page = await this.#page(id);
     const { flags } = readHead(page);
     if (flags === PageFlag.LEAF) {
-      yield readLeaf(page, id, bounds);
+      yield* readLeaf(page, id, bounds);
       return;
     }
     if (flags !== PageFlag.BRANCH) throw new BboltError(id, `flags ${flags} where a tree goes on`);
@@ -134,7 +136,7 @@ export class BboltReader {
     if (id + head.overflow >= pages) {
       throw new BboltError(id, `overflows by ${head.overflow} pages, beyond the end`);
     }
-    return Buffer.concat([first, await this.#read(id + 1, head.overflow)]);
+    return this.#read(id, 1 + head.overflow);
   }
 
   async #read(id: number, pages: number): Promise<Buffer> {
@@ -162,8 +164,12 @@ function bucketOf(name: string, value: Buffer): BboltBucket {
 }
 
 /** `id` is null for the page of an inline bucket. */
-function readLeaf(page: Buffer, id: number | null, bounds: Bounds): readonly Element[] {
-  const elements: Element[] = [];
+function* readLeaf(
+  page: Buffer,
+  id: number | null,
+  bounds: Bounds,
+): Generator<readonly Element[], void> {
+  let elements: Element[] = [];
   const check = orderCheck(id, bounds);
   for (const at of elementsOf(page, id)) {
     const start = at + page.readUInt32LE(at + 4);
@@ -173,8 +179,11 @@ function readLeaf(page: Buffer, id: number | null, bounds: Bounds): readonly Ele
     const key = page.toString('latin1', start, middle);
     check(key);
     elements.push({ flags: page.readUInt32LE(at), key, value: page.subarray(middle, end) });
+    if (elements.length < ITEMS_PER_STEP) continue;
+    yield elements;
+    elements = [];
   }
-  return elements;
+  yield elements;
 }
 
 function readBranch(

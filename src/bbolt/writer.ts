@@ -1,13 +1,18 @@
 /**
- * Writes a bbolt file from sorted buckets, front to back, holding one page per level of the tree in
- * memory. The meta pages come first and hold totals that are known last, so a writer without a
- * target counts: give it everything once, then again to a second one together with its totals.
+ * Writes a bbolt file from sorted buckets, front to back, holding one leaf page and the branches
+ * above it in memory. The meta pages come first and say where the root lies and how many pages
+ * there are, so both are promised beforehand. What is promised need not be met exactly: pages that
+ * nothing refers to are free. A writer without a target counts, and answers an exact promise.
  *
- * Invariant: the layout depends only on the names, keys and sizes given, so both passes agree.
+ * Leaves are large, up to some 32 pages in one: then a bound for the number of pages follows from
+ * the number of items and their bytes, and is hardly too high (`leafPagesMax`). bbolt reads such
+ * pages as it reads those of large values, and splits one when it writes to it.
+ *
+ * Invariant: the layout depends only on the names, keys and sizes given.
  * Invariant: a branch page has at least two children. bbolt's checker does not ask for it, but its
  * rebalancing panics when a key is deleted below an only child.
  *
- * No freelist is stored, as etcd does: every page is in use. It knows nothing of what keys mean.
+ * No freelist is stored, as etcd does. It knows nothing of what keys mean.
  */
 
 import { assert, must } from '../assert.ts';
@@ -25,16 +30,54 @@ import {
 } from './format.ts';
 
 export const PAGE_BYTES = 4096;
-/** Bytes after which a page takes no more items. */
-const FILL_BYTES = Math.floor(PAGE_BYTES * 0.9);
+/** Bytes after which a branch page takes no more children. */
+const BRANCH_BYTES = Math.floor(PAGE_BYTES * 0.9);
+/** Bytes after which a leaf takes no more items: the one that crosses it is still in. */
+const LEAF_BYTES = 32 * PAGE_BYTES;
 /** bbolt keeps a bucket up to this size inside its parent. */
 const INLINE_BYTES_MAX = PAGE_BYTES / 4;
 /** Of the first meta page; the second has the one before. */
 const TXID = 2;
 
+/** Where the root lies, and how many pages there are. */
 export interface BboltTotals {
   readonly root: number;
   readonly pages: number;
+}
+
+/** What is known of buckets before they are written. Bytes are those of keys and values. */
+export interface BucketSizes {
+  readonly buckets: number;
+  readonly items: number;
+  readonly bytes: number;
+}
+
+/** Keys of such buckets are short: branches are a fraction of a percent. */
+const SHORT_KEY_BYTES = 18;
+const CHILDREN_PER_PAGE_MIN = 64;
+const LEVELS_MAX = 8;
+
+/** At least the pages that these buckets take beside the root; keys have 18 bytes at most. */
+export function leafPagesMax({ buckets, items, bytes }: BucketSizes): number {
+  const data = bytes + items * ELEMENT_BYTES;
+  // Every leaf but the last of a bucket is full, and wastes less than a page.
+  const leaves = Math.ceil(data / (LEAF_BYTES - PAGE_HEADER_BYTES)) + buckets;
+  const leafPages = Math.ceil((data + leaves * (PAGE_HEADER_BYTES + PAGE_BYTES)) / PAGE_BYTES);
+  return leafPages + Math.ceil((2 * leaves) / CHILDREN_PER_PAGE_MIN) + buckets * LEVELS_MAX;
+}
+
+assert(
+  (CHILDREN_PER_PAGE_MIN + 3) * (ELEMENT_BYTES + SHORT_KEY_BYTES) < BRANCH_BYTES,
+  'so many children fit into a branch page',
+);
+
+/** At least the pages of a root with buckets of these names. */
+export function rootPagesMax(names: readonly string[]): number {
+  let bytes = PAGE_HEADER_BYTES;
+  for (const name of names) {
+    bytes += ELEMENT_BYTES + name.length + BUCKET_HEADER_BYTES + INLINE_BYTES_MAX;
+  }
+  return Math.ceil(bytes / PAGE_BYTES);
 }
 
 export interface BboltTarget {
@@ -61,10 +104,10 @@ export class BboltWriter {
   #name = '';
   #bucket: Tree | null = null;
 
-  /** `null` counts only. */
-  constructor(target: BboltTarget | null) {
+  /** `null` counts only. `leafBytes`: after which a leaf takes no more items. */
+  constructor(target: BboltTarget | null, { leafBytes = LEAF_BYTES } = {}) {
     this.#target = target;
-    this.#pages = new PageWriter(target);
+    this.#pages = new PageWriter(target, leafBytes);
     this.#root = new Tree(this.#pages, BUCKET_ITEM);
   }
 
@@ -81,16 +124,16 @@ export class BboltWriter {
     must(this.#bucket, 'an item lies in a bucket').add({ key, value });
   }
 
+  /** Where the root was written, and how many pages that makes. */
   finish(): BboltTotals {
     this.#endBucket();
+    const promised = this.#target?.totals ?? null;
+    if (promised !== null) this.#pages.skipTo(promised.root);
     const root = this.#root.finish();
-    const totals = { root, pages: this.#pages.next };
-    if (this.#target !== null) {
-      const { totals: promised } = this.#target;
-      const kept = totals.root === promised.root && totals.pages === promised.pages;
-      assert(kept, 'both passes were given the same items');
-    }
-    return totals;
+    if (promised === null) return { root, pages: this.#pages.next };
+    assert(root === promised.root, 'the root is one page');
+    this.#pages.skipTo(promised.pages);
+    return promised;
   }
 
   #endBucket(): void {
@@ -112,10 +155,13 @@ function bucketAt(root: number): Buffer {
 class PageWriter {
   readonly #target: BboltTarget | null;
   readonly #page = Buffer.alloc(PAGE_BYTES);
+  readonly leafBytes: number;
+  #kept: Buffer = Buffer.alloc(0);
   next = FIRST_PAGE;
 
-  constructor(target: BboltTarget | null) {
+  constructor(target: BboltTarget | null, leafBytes: number) {
     this.#target = target;
+    this.leafBytes = leafBytes;
     if (target === null) return;
     const { totals, write } = target;
     for (const id of [0, 1]) {
@@ -123,6 +169,13 @@ class PageWriter {
       writeMeta(this.#page, id, { pageBytes: PAGE_BYTES, ...totals, txid: TXID - id });
       write(this.#page);
     }
+  }
+
+  /** Leaves pages out, up to this one. */
+  skipTo(id: number): void {
+    assert(this.next <= id, 'there are no more pages than were promised');
+    this.#page.fill(0);
+    for (; this.next < id; this.next++) this.#target?.write(this.#page);
   }
 
   leaf(items: readonly LeafItem[], bytes: number, itemFlags: number): number {
@@ -144,12 +197,23 @@ class PageWriter {
     const pages = Math.ceil(bytes / PAGE_BYTES);
     this.next += pages;
     if (this.#target !== null) {
-      const page = pages === 1 ? this.#page : Buffer.allocUnsafe(pages * PAGE_BYTES);
+      const page = this.#room(pages * PAGE_BYTES);
       fill(page, id, pages - 1);
       page.fill(0, bytes);
       this.#target.write(page);
     }
     return id;
+  }
+
+  /** The same memory for all but exceptional pages. */
+  #room(bytes: number): Buffer {
+    if (bytes === PAGE_BYTES) return this.#page;
+    if (bytes > this.#kept.length) {
+      const room = Buffer.allocUnsafeSlow(bytes);
+      if (bytes > 2 * LEAF_BYTES) return room;
+      this.#kept = room;
+    }
+    return this.#kept.subarray(0, bytes);
   }
 }
 
@@ -161,11 +225,21 @@ function putItems(page: Buffer, items: readonly LeafItem[], flags: number): void
     page.writeUInt32LE(data - element, element + 4);
     page.writeUInt32LE(key.length, element + 8);
     page.writeUInt32LE(value.length, element + 12);
-    data += page.write(key, data, 'latin1');
+    data = putText(page, key, data);
     page.set(value, data);
     data += value.length;
     element += ELEMENT_BYTES;
   }
+}
+
+/** Below this many characters a loop is faster than a native call. */
+const SHORT_TEXT = 24;
+
+/** Returns where it ends. */
+function putText(page: Buffer, text: string, start: number): number {
+  if (text.length > SHORT_TEXT) return start + page.write(text, start, 'latin1');
+  for (let i = 0; i < text.length; i++) page[start + i] = text.charCodeAt(i);
+  return start + text.length;
 }
 
 function putChildren(page: Buffer, children: readonly Child[]): void {
@@ -175,7 +249,7 @@ function putChildren(page: Buffer, children: readonly Child[]): void {
     page.writeUInt32LE(data - element, element);
     page.writeUInt32LE(child.key.length, element + 4);
     writeU64(page, element + 8, child.page);
-    data += page.write(child.key, data, 'latin1');
+    data = putText(page, child.key, data);
     element += ELEMENT_BYTES;
   }
 }
@@ -200,12 +274,11 @@ class Tree {
     assert(key.length <= KEY_BYTES_MAX, 'a key has at most 32768 bytes');
     assert(key > this.#lastKey, 'keys ascend and are not empty');
     this.#lastKey = key;
-    const bytes = ELEMENT_BYTES + key.length + value.length;
-    if (this.#items.length > 0 && this.#bytes + bytes > FILL_BYTES) {
+    if (this.#bytes >= this.#pages.leafBytes) {
       this.#addChild(0, this.#writeLeaf());
     }
     this.#items.push(item);
-    this.#bytes += bytes;
+    this.#bytes += ELEMENT_BYTES + key.length + value.length;
   }
 
   /** The value of a bucket that is small enough to lie in its parent, else null. */
@@ -244,7 +317,7 @@ class Tree {
       this.#branches.push(branch);
     }
     // The last child stays behind for the next page, so that no page ends up with one alone.
-    if (branch.children.length >= 3 && branch.bytes + childBytes(child) > FILL_BYTES) {
+    if (branch.children.length >= 3 && branch.bytes + childBytes(child) > BRANCH_BYTES) {
       this.#addChild(level + 1, this.#writeBranch(branch, branch.children.length - 1));
     }
     branch.children.push(child);

@@ -22,7 +22,7 @@ import { systemDisk } from '../platform/disk.ts';
 import { LevelEngine } from '../platform/level-engine.ts';
 import { resolveHost } from '../platform/resolve.ts';
 import { RowTable } from '../platform/rows.ts';
-import type { StagedRows } from '../ports.ts';
+import type { Engine, StagedRows } from '../ports.ts';
 import type { SnapshotMetadata } from '../raft/messages.ts';
 import {
   type FoundingLog,
@@ -65,6 +65,8 @@ const HASH_BYTES = 32;
 const SECTOR_BYTES = 512;
 const READ_BYTES = 1024 * 1024;
 const FIRST_TERM = 1;
+/** Fewer and larger files: nobody else needs the memory. */
+const WRITE_BUFFER_BYTES = 32 * 1024 * 1024;
 
 export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
   const cluster = await newCluster(options);
@@ -172,9 +174,11 @@ async function makeFolder(
   const building = buildingOf(dataDir);
   const snapDir = join(building, 'snap');
   await systemDisk.makeDir(snapDir);
-  const engine = await LevelEngine.open(join(snapDir, 'db'));
+  const engine = await LevelEngine.open(join(snapDir, 'db'), {
+    writeBufferBytes: WRITE_BUFFER_BYTES,
+  });
   try {
-    await fillRows(await RowTable.open(engine), file, cluster, options);
+    await fillRows(engine, file, cluster, options);
   } finally {
     await engine.close();
   }
@@ -188,22 +192,27 @@ async function makeFolder(
 }
 
 async function fillRows(
-  rows: StagedRows,
+  engine: Engine,
   file: SnapshotFile,
   cluster: NewCluster,
   options: RestoreOptions,
 ): Promise<void> {
   const { signal, log, bumpRevision } = options;
-  const newest = await loadRows({
+  let newest: RowKey | null = null;
+  await loadRows({
     reader: await openSnapshot(file),
-    rows,
+    rows: engine,
     without: [buckets.members, buckets.membersRemoved],
+    record: ({ key }) => {
+      newest = key;
+    },
     async breathe(bytes) {
       options.advance(bytes);
       await options.breathe();
       signal.throwIfAborted();
     },
   });
+  const rows = await RowTable.open(engine);
   if (bumpRevision > 0n) bump(rows, newest, bumpRevision, log);
   const members = await Members.open(rows, { learnersMax: 0 });
   members.replace(

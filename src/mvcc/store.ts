@@ -11,12 +11,13 @@
  */
 
 import { assert } from '../assert.ts';
-import { bucketRange, buckets, metaRows } from '../buckets.ts';
-import { decodeKeyState, type EncodedKeyValue, keyOf } from '../codec/key-value.ts';
+import { metaRows } from '../buckets.ts';
+import { type EncodedKeyValue, keyOf } from '../codec/key-value.ts';
 import { type EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
-import type { Row, Rows } from '../ports.ts';
+import type { Rows } from '../ports.ts';
 import { EMPTY_KEY, type Key, type LeaseId, NO_LEASE, type Revision } from '../types.ts';
+import { buildIndex, type Index, keyRecords } from './build-index.ts';
 import { type CompactionProgress, Compactor } from './compaction.ts';
 import { Exclusive } from './exclusive.ts';
 import {
@@ -33,8 +34,6 @@ import {
   type KeyEntry,
   type KeyState,
   mainAt,
-  newEntry,
-  recordPut,
   subAt,
   visibleAt,
 } from './key-index.ts';
@@ -54,7 +53,7 @@ import {
   rowAt,
 } from './range.ts';
 import { decodeRevisionMark, encodeRevisionMark, parseRecordKey } from './record.ts';
-import { Tree } from './tree.ts';
+import type { Tree } from './tree.ts';
 import { WriteTxn } from './write-txn.ts';
 
 export interface StoreOptions {
@@ -62,9 +61,10 @@ export interface StoreOptions {
   readonly compactionBatchLimit?: number;
   /** Lets other work run; awaited between the slices of long scans. */
   readonly breathe?: () => Promise<void>;
+  /** Of the rows, where whoever wrote them has built it on the way; null: it is built now. */
+  readonly index?: Index | null;
 }
 
-const keyRecords = { ...bucketRange(buckets.key), rowsMax: limits.scanPageRowsMax };
 const FIRST_REVISION = 1;
 const NEVER = -1;
 
@@ -82,7 +82,7 @@ export class KvStore {
   /** How often the content was exchanged. */
   #adoptions = 0;
 
-  private constructor(rows: Rows, index: Index, options: Required<StoreOptions>) {
+  private constructor(rows: Rows, index: Index, options: Required<Omit<StoreOptions, 'index'>>) {
     this.#rows = rows;
     this.#source = { tree: index.tree, rows };
     this.#breathe = options.breathe;
@@ -108,10 +108,10 @@ export class KvStore {
     }
   }
 
-  /** Builds the index from the rows. An interrupted compaction waits for `runCompaction`. */
+  /** An interrupted compaction waits for `runCompaction`. */
   static async open(rows: Rows, options: StoreOptions = {}): Promise<KvStore> {
     const { compactionBatchLimit = 1000, breathe = () => Promise.resolve() } = options;
-    const index = await buildIndex(rows, breathe);
+    const index = options.index ?? (await buildIndex(rows, breathe));
     return new KvStore(rows, index, { compactionBatchLimit, breathe });
   }
 
@@ -365,47 +365,4 @@ export class KvStore {
     const pinned = revision <= 0 ? current : revision;
     return pinned < this.#compactRevision ? errors.compacted : pinned;
   }
-}
-
-interface Index {
-  readonly tree: Tree<KeyEntry>;
-  /** The newest main revision among the rows; 0 if there are none. */
-  readonly revision: Revision;
-}
-
-async function buildIndex(rows: Rows, breathe: () => Promise<void>): Promise<Index> {
-  const tree = new Tree<KeyEntry>((entry) => (isLive(entry) ? 1 : 0));
-  // One bigint per lease, not one per key.
-  const leases = new Map<LeaseId, LeaseId>();
-  let revision = 0;
-  await visitPages(rows, keyRecords, (page) => {
-    for (const row of page) revision = addToIndex(tree, leases, row);
-    return breathe();
-  });
-  return { tree, revision };
-}
-
-function intern(leases: Map<LeaseId, LeaseId>, lease: LeaseId): LeaseId {
-  const known = leases.get(lease);
-  if (known !== undefined) return known;
-  leases.set(lease, lease);
-  return lease;
-}
-
-/** Returns the main revision of the row. */
-function addToIndex(tree: Tree<KeyEntry>, leases: Map<LeaseId, LeaseId>, row: Row): Revision {
-  const { main, sub, tombstone } = parseRecordKey(row.key);
-  const kv = decodeKeyState(row.value);
-  const { key, createRevision } = kv;
-  const lease = kv.lease === NO_LEASE ? NO_LEASE : intern(leases, kv.lease);
-  // A history may begin with a tombstone: compaction has taken what was before it.
-  // etcd: a restored store whose revision was raised has a record without anything, key included.
-  const version = tombstone ? 0 : kv.version || 1;
-  const state = { createRevision, modRevision: main, version, lease };
-  const entry = tree.insert(key, newEntry(key, state, sub));
-  if (entry === null) return main;
-  const wasLive = isLive(entry);
-  recordPut(entry, main, sub, version, createRevision, lease);
-  if (wasLive === tombstone) tree.reweigh(key, tombstone ? -1 : 1);
-  return main;
 }

@@ -44,6 +44,9 @@ type Commit = (land: () => void) => Promise<void>;
 
 const CHUNK_ROWS_MAX = 512;
 
+/** Rows of one step of a walk. */
+const WALK_ROWS = 100;
+
 export class MemoryEngine implements Engine {
   readonly #commit: Commit;
   readonly #storage: Storage;
@@ -87,6 +90,16 @@ export class MemoryEngine implements Engine {
       async scan(range) {
         assert(!closed, 'the snapshot is open');
         return scanChunks(chunks, range);
+      },
+      async *walk({ from, to }) {
+        for (let start = from; ; ) {
+          assert(!closed, 'the snapshot is open');
+          const rows = scanChunks(chunks, { from: start, to, limit: WALK_ROWS });
+          const last = rows.at(-1);
+          if (last === undefined) return;
+          yield rows;
+          start = `${last.key}\x00` as RowKey;
+        }
       },
       async close() {
         closed = true;

@@ -7,7 +7,7 @@
  *
  * Invariant: `liveBytes` is the sum of key and value bytes of all rows as a reader sees them, and
  * `peakBytes` the most there were since `forgetPeak`. They are stored in a row of the table's own,
- * in the same batch as the rows they count.
+ * with their number, in the same batch as the rows they count.
  * Invariant: one flush at a time. After a failed one the table only answers reads: what reached the
  * disk is unknown, so the owner ends the member.
  *
@@ -18,8 +18,8 @@ import { assert } from '../assert.ts';
 import { buckets } from '../buckets.ts';
 import { limits } from '../limits.ts';
 import type { DurableRows, Row, RowRange, RowWrite, StagedRows } from '../ports.ts';
+import { decodeTotals, encodeTotals, type RowTotals, TOTALS_ROW } from '../row-totals.ts';
 import type { RowKey } from '../types.ts';
-import { readU64BE, writeU64BE } from '../u64.ts';
 import { RowCache } from './row-cache.ts';
 
 type Staged = Map<RowKey, Uint8Array | null>;
@@ -30,8 +30,6 @@ export interface RowTableOptions {
   readonly appendOnlyBucket?: string;
 }
 
-/** Sorts below every bucket letter, so that no scan over buckets meets it. */
-const LIVE_BYTES_ROW = '!liveBytes' as RowKey;
 const FIRST_ROW = '"' as RowKey;
 /** Above every row: letters are ASCII. */
 const ROWS_END = '\u00ff' as RowKey;
@@ -48,11 +46,13 @@ export class RowTable implements StagedRows {
   #inFlightBytes = 0;
   #liveBytes: number;
   #peakBytes: number;
+  #liveRows: number;
 
-  private constructor(engine: DurableRows, count: ByteCount, options: RowTableOptions) {
+  private constructor(engine: DurableRows, totals: RowTotals, options: RowTableOptions) {
     this.#engine = engine;
-    this.#liveBytes = count.live;
-    this.#peakBytes = count.peak;
+    this.#liveBytes = totals.bytes;
+    this.#peakBytes = totals.peakBytes;
+    this.#liveRows = totals.rows;
     this.#options = options;
     this.#cache = new RowCache(options.cacheBytes ?? limits.rowCacheBytes);
     this.#appendOnly = (options.appendOnlyBucket ?? buckets.key.letter).charCodeAt(0);
@@ -60,8 +60,8 @@ export class RowTable implements StagedRows {
 
   /** Counts the rows when the engine was filled by something else than a table. */
   static async open(engine: DurableRows, options: RowTableOptions = {}): Promise<RowTable> {
-    const row = engine.get(LIVE_BYTES_ROW);
-    return new RowTable(engine, row === null ? await countBytes(engine) : countOf(row), options);
+    const totals = decodeTotals(engine.get(TOTALS_ROW)) ?? (await countRows(engine));
+    return new RowTable(engine, totals, options);
   }
 
   /** Rows waiting for the next flush. */
@@ -106,11 +106,13 @@ export class RowTable implements StagedRows {
       assert(this.#staged.size > rows, 'a row of the append-only bucket is written once');
       this.#stagedBytes += key.length + value.length;
       this.#liveBytes += key.length + value.length;
+      this.#liveRows++;
       return;
     }
     assert(key >= FIRST_ROW && key < ROWS_END, 'a row key begins with a bucket letter');
     const old = this.get(key);
     this.#liveBytes += value.length - (old === null ? -key.length : old.length);
+    if (old === null) this.#liveRows++;
     this.#stage(key, value);
   }
 
@@ -126,6 +128,7 @@ export class RowTable implements StagedRows {
       bytes = old.length;
     }
     this.#liveBytes -= key.length + bytes;
+    this.#liveRows--;
     this.#stage(key, null);
   }
 
@@ -155,10 +158,9 @@ export class RowTable implements StagedRows {
 
     const batch: RowWrite[] = [];
     for (const [key, value] of this.#staged) batch.push({ key, value });
-    const count = Buffer.alloc(16);
-    writeU64BE(count, 0, this.#liveBytes);
-    writeU64BE(count, 8, this.peakBytes);
-    batch.push({ key: LIVE_BYTES_ROW, value: count });
+    const { liveBytes: bytes, peakBytes } = this;
+    const totals = encodeTotals({ bytes, peakBytes, rows: this.#liveRows });
+    batch.push({ key: TOTALS_ROW, value: totals });
 
     this.#inFlight = this.#staged;
     this.#inFlightBytes = this.#stagedBytes;
@@ -188,6 +190,7 @@ export class RowTable implements StagedRows {
     this.#cache = other.#cache;
     this.#liveBytes = other.#liveBytes;
     this.#peakBytes = other.#peakBytes;
+    this.#liveRows = other.#liveRows;
   }
 
   #stage(key: RowKey, value: Uint8Array | null): void {
@@ -231,27 +234,17 @@ function merge(stored: readonly Row[], overlay: readonly RowWrite[], limit: numb
   return rows;
 }
 
-interface ByteCount {
-  readonly live: number;
-  readonly peak: number;
-}
-
-/** The row had no peak in the beginning. */
-function countOf(row: Uint8Array): ByteCount {
-  const text = Buffer.from(row.buffer, row.byteOffset, row.length).toString('latin1');
-  const live = readU64BE(text, 0);
-  return { live, peak: row.length < 16 ? live : readU64BE(text, 8) };
-}
-
-async function countBytes(engine: DurableRows): Promise<ByteCount> {
+async function countRows(engine: DurableRows): Promise<RowTotals> {
   let bytes = 0;
+  let count = 0;
   let from = FIRST_ROW;
   for (;;) {
     const rows = await engine.scan({ from, to: ROWS_END, limit: limits.keysPerSliceMax });
     for (const row of rows) bytes += row.key.length + row.value.length;
+    count += rows.length;
     const last = rows.at(-1);
     if (last === undefined || rows.length < limits.keysPerSliceMax) break;
     from = `${last.key}\0` as RowKey;
   }
-  return { live: bytes, peak: bytes };
+  return { bytes, peakBytes: bytes, rows: count };
 }

@@ -12,7 +12,8 @@
 import { openBboltFile } from '../bbolt/source.ts';
 import { metaRows } from '../buckets.ts';
 import { limits } from '../limits.ts';
-import type { Disk, Engine, Replacement, SnapMessage, StagedRows } from '../ports.ts';
+import { IndexBuilder } from '../mvcc/build-index.ts';
+import type { Disk, DurableRows, Engine, Replacement, SnapMessage, StagedRows } from '../ports.ts';
 import type { SnapshotMetadata } from '../raft/messages.ts';
 import type { RowKey } from '../types.ts';
 import { reconcileMembers } from './incoming-members.ts';
@@ -136,22 +137,29 @@ async function load(
     signal.throwIfAborted();
   };
   const { metadata } = message.snapshot;
-  const { rows, adopt } = await options.rows.openReplacement(replacement);
+  const index = new IndexBuilder();
   const file = await options.disk.open(path, 'read');
   try {
     const reader = await openBboltFile(file);
-    await loadRows({ reader, rows, breathe, checkMeta: () => checkPosition(rows, metadata) });
+    await loadRows({
+      reader,
+      rows: replacement,
+      breathe,
+      record: (row) => index.add(row),
+      checkMeta: () => checkPosition(replacement, metadata),
+    });
   } finally {
     await file.close();
   }
+  const { rows, adopt } = await options.rows.openReplacement(replacement);
   await reconcileMembers(rows, message.snapshot);
   await rows.flush(positionRows(metadata));
   await replacement.write([receivedRow(metadata.index)]);
-  const stateMachine = await openStateMachine(rows, { ...options, breathe });
+  const stateMachine = await openStateMachine(rows, { ...options, breathe }, index);
   return { stateMachine, adoptRows: adopt };
 }
 
-function checkPosition(rows: StagedRows, { index, term }: SnapshotMetadata): void {
+function checkPosition(rows: Pick<DurableRows, 'get'>, { index, term }: SnapshotMetadata): void {
   const stored = (row: RowKey): number => storedNumber((key) => rows.get(key), row);
   const found = stored(metaRows.consistentIndex);
   if (found !== index) throw new Error(`it stands at index ${found}`);

@@ -4,6 +4,7 @@ import { AuthStore, type AuthStoreOptions } from '../auth/auth-store.ts';
 import { type Bucket, bucketRange, buckets, metaRows, rowKey } from '../buckets.ts';
 import { Lessor } from '../lease/lessor.ts';
 import { limits } from '../limits.ts';
+import type { Index } from '../mvcc/build-index.ts';
 import { KvStore } from '../mvcc/store.ts';
 import { WatchHub } from '../mvcc/watch-hub.ts';
 import type { Row, StagedRows } from '../ports.ts';
@@ -31,11 +32,13 @@ export interface StateOptions {
 export async function openStateMachine(
   rows: StagedRows,
   options: StateOptions,
+  index: Index | null = null,
 ): Promise<StateMachine> {
   const { breathe, onFatal } = options;
   const store = await KvStore.open(rows, {
     compactionBatchLimit: options.compactionBatchLimit,
     breathe,
+    index,
   });
   const lessor = new Lessor({
     rows,

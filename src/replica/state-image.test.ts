@@ -25,6 +25,7 @@ class CountedEngine extends MemoryEngine {
     this.views++;
     return {
       scan: (range) => view.scan(range),
+      walk: (range) => view.walk(range),
       close: async () => {
         this.views--;
         await view.close();

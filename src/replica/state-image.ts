@@ -1,19 +1,25 @@
 /**
  * The state of this member as a bbolt file, the form in which etcd, its tools and its members take
- * it. A view of the engine is read twice, first to count pages and then to make them, since a bbolt
- * file begins with its totals. Writes go on meanwhile and are not in it. Memory holds one slice of
- * rows and the pages made of it.
+ * it. A view of the engine is read once, from front to back. A bbolt file begins with its number of
+ * pages, which follows, up to a few that stay free, from the number and size of the rows. Writes go
+ * on meanwhile and are not in it. Memory holds one page of rows, and the pieces made of it.
  *
  * It knows nothing of what rows mean beyond where a state stands and who the members are: rows lie
  * in the engine under etcd's keys, with etcd's values.
  */
 
-import { type BboltTotals, BboltWriter, PAGE_BYTES } from '../bbolt/writer.ts';
+import {
+  type BboltTotals,
+  BboltWriter,
+  leafPagesMax,
+  PAGE_BYTES,
+  rootPagesMax,
+} from '../bbolt/writer.ts';
 import { allBuckets, type Bucket, bucketRange, buckets, keyInBucket, rowKey } from '../buckets.ts';
 import { limits } from '../limits.ts';
 import type { Engine, EngineSnapshot, Row, StateImage } from '../ports.ts';
 import type { SnapshotMetadata } from '../raft/messages.ts';
-import type { RowKey } from '../types.ts';
+import { decodeTotals, type RowTotals, TOTALS_ROW, TOTALS_ROW_END } from '../row-totals.ts';
 import { Members } from './members.ts';
 import { membershipStoreJson } from './membership-store.ts';
 import { type GetRow, storedPosition, storedText } from './position.ts';
@@ -76,12 +82,7 @@ async function rowsOf(view: EngineSnapshot, bucket: Bucket): Promise<GetRow> {
 }
 
 async function imageOf(view: EngineSnapshot, pace: Pace): Promise<StateImage> {
-  const counting = new BboltWriter(null);
-  for await (const slice of slicesOf(view)) {
-    add(counting, slice);
-    await pace();
-  }
-  const totals = counting.finish();
+  const totals = await totalsOf(view, pace);
   let isOpen = true;
   return {
     bytes: totals.pages * PAGE_BYTES,
@@ -94,47 +95,77 @@ async function imageOf(view: EngineSnapshot, pace: Pace): Promise<StateImage> {
   };
 }
 
+/** Buckets that may be large have short keys; all others are looked through beforehand. */
+const LARGE: readonly Bucket[] = [buckets.key, buckets.lease];
+
+async function totalsOf(view: EngineSnapshot, pace: Pace): Promise<BboltTotals> {
+  const counting = new BboltWriter(null);
+  const small: Counted = { rows: 0, bytes: 0 };
+  for (const bucket of allBuckets) {
+    if (LARGE.includes(bucket)) continue;
+    counting.bucket(bucket.name);
+    for await (const rows of view.walk(bucketRange(bucket))) {
+      add(counting, rows);
+      count(small, rows);
+      await pace();
+    }
+  }
+  const all = await storedTotals(view);
+  const large = { rows: (all?.rows ?? 0) - small.rows, bytes: (all?.bytes ?? 0) - small.bytes };
+  if (all === null) Object.assign(large, await countLarge(view, pace));
+  const sizes = { buckets: LARGE.length, items: large.rows, bytes: large.bytes - large.rows };
+  const root = counting.finish().root + leafPagesMax(sizes);
+  return { root, pages: root + rootPagesMax(allBuckets.map(({ name }) => name)) };
+}
+
+async function storedTotals(view: EngineSnapshot): Promise<RowTotals | null> {
+  const [row] = await view.scan({ from: TOTALS_ROW, to: TOTALS_ROW_END, limit: 1 });
+  return decodeTotals(row?.value ?? null);
+}
+
+/** The engine was filled by something else than a table of rows, or by an earlier version. */
+async function countLarge(view: EngineSnapshot, pace: Pace): Promise<Counted> {
+  const totals: Counted = { rows: 0, bytes: 0 };
+  for (const bucket of LARGE) {
+    for await (const rows of view.walk(bucketRange(bucket))) {
+      count(totals, rows);
+      await pace();
+    }
+  }
+  return totals;
+}
+
+interface Counted {
+  rows: number;
+  bytes: number;
+}
+
+function count(totals: Counted, rows: readonly Row[]): void {
+  totals.rows += rows.length;
+  for (const { key, value } of rows) totals.bytes += key.length + value.length;
+}
+
+/** Rows outside of buckets are the engine's own affair. */
 async function* piecesOf(
   view: EngineSnapshot,
   totals: BboltTotals,
   pace: Pace,
 ): AsyncGenerator<Uint8Array> {
   const pieces = new Pieces();
-  const write = (bytes: Uint8Array): void => pieces.add(bytes);
-  const writer = new BboltWriter({ totals, write });
-  for await (const slice of slicesOf(view)) {
-    add(writer, slice);
-    yield* pieces.takeFull();
-    await pace();
+  const writer = new BboltWriter({ totals, write: (bytes) => pieces.add(bytes) });
+  for (const bucket of allBuckets) {
+    writer.bucket(bucket.name);
+    for await (const rows of view.walk(bucketRange(bucket))) {
+      add(writer, rows);
+      yield* pieces.takeFull();
+      await pace();
+    }
   }
   writer.finish();
   yield* pieces.takeAll();
 }
 
-interface Slice {
-  readonly bucket: Bucket;
-  /** Every bucket has a first slice, which may be empty. */
-  readonly isFirst: boolean;
-  readonly rows: readonly Row[];
-}
-
-/** Rows outside of buckets are the engine's own affair. */
-async function* slicesOf(view: EngineSnapshot): AsyncGenerator<Slice> {
-  const bounds = { limit: limits.scanPageRowsMax, bytesMax: limits.snapshotSliceBytes };
-  for (const bucket of allBuckets) {
-    const { from: start, to } = bucketRange(bucket);
-    for (let from: RowKey | null = start; from !== null; ) {
-      const rows: readonly Row[] = await view.scan({ from, to, ...bounds });
-      const isFirst = from === start;
-      const last = rows.at(-1);
-      from = last === undefined ? null : (`${last.key}\x00` as RowKey);
-      if (isFirst || rows.length > 0) yield { bucket, isFirst, rows };
-    }
-  }
-}
-
-function add(writer: BboltWriter, { bucket, isFirst, rows }: Slice): void {
-  if (isFirst) writer.bucket(bucket.name);
+function add(writer: BboltWriter, rows: readonly Row[]): void {
   for (const { key, value } of rows) writer.put(keyInBucket(key), value);
 }
 

@@ -27,6 +27,11 @@ class CountedEngine extends MemoryEngine {
     this.views++;
     return {
       scan: (range) => view.scan({ ...range, limit: Math.min(range.limit, 5) }),
+      async *walk(range) {
+        for await (const rows of view.walk(range)) {
+          for (let i = 0; i < rows.length; i += 5) yield rows.slice(i, i + 5);
+        }
+      },
       close: async () => {
         this.views--;
         await view.close();

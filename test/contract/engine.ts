@@ -228,6 +228,9 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
       expect(show(await snapshot.scan(ALL))).toEqual(['a=1', 'b=1']);
       expect(show(await snapshot.scan({ ...ALL, limit: 1 }))).toEqual(['a=1']);
       expect(show(await engine.scan(ALL))).toEqual(['a=2', 'c=2']);
+      const walked: Row[] = [];
+      for await (const rows of snapshot.walk(ALL)) walked.push(...rows);
+      expect(show(walked)).toEqual(['a=1', 'b=1']);
       await snapshot.close();
     });
 
