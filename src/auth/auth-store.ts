@@ -20,6 +20,7 @@ import type {
   InternalAuthenticateRequest,
 } from '../codec/gen/etcdserverpb.ts';
 import { EtcdError, errors } from '../errors.ts';
+import { goSort } from '../go-sort.ts';
 import { limits } from '../limits.ts';
 import type { Rows } from '../ports.ts';
 import { EMPTY_BYTES, EMPTY_KEY, type Index, type Key, keyFromBytes } from '../types.ts';
@@ -300,7 +301,7 @@ export class AuthStore {
 
 /**
  * etcd: only the first permission with the key is looked at, so that one with another range end
- * comes twice. New ones come last among those with their key.
+ * comes twice. Which is the first is left to a sort that is not stable, and members must agree.
  */
 function withPermission(permissions: readonly Permission[], perm: Permission): Permission[] {
   const first = permissions.findIndex(({ key }) => key >= perm.key);
@@ -309,7 +310,8 @@ function withPermission(permissions: readonly Permission[], perm: Permission): P
     return permissions.with(first, { ...found, permType: perm.permType });
   }
   const added = [...permissions, perm];
-  return added.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  goSort(added, (a, b) => a.key < b.key);
+  return added;
 }
 
 function without(user: User, role: string): User {
