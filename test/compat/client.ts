@@ -60,7 +60,11 @@ export class GrpcClient {
   }
 
   /** Reads a server stream to its end. */
-  serverStream(name: string, request: Buffer | Message): Promise<GrpcAnswer> {
+  serverStream(
+    name: string,
+    request: Buffer | Message,
+    metadata = new Metadata(),
+  ): Promise<GrpcAnswer> {
     const { path, request: type } = method(name);
     const bytes = Buffer.isBuffer(request) ? request : encode(type, request);
     const call = this.#client.makeServerStreamRequest(
@@ -68,6 +72,7 @@ export class GrpcClient {
       identity,
       identity,
       bytes,
+      metadata,
       this.#options(),
     );
     const messages: Buffer[] = [];

@@ -1,5 +1,6 @@
 // One of the two servers under comparison, and how an operation is put to it.
-import { GrpcClient } from './client.ts';
+import { Metadata } from '@grpc/grpc-js';
+import { type GrpcAnswer, GrpcClient } from './client.ts';
 import { httpRequest } from './http-client.ts';
 import { compactJson, requestJson } from './json-text.ts';
 import type { Operation } from './operations.ts';
@@ -31,6 +32,9 @@ const ROUTES: Readonly<Record<string, string>> = {
   'Maintenance/HashKV': '/v3/maintenance/hashkv',
   'Maintenance/Status': '/v3/maintenance/status',
   'Maintenance/Alarm': '/v3/maintenance/alarm',
+  'Maintenance/Defragment': '/v3/maintenance/defragment',
+  'Maintenance/Downgrade': '/v3/maintenance/downgrade',
+  'Maintenance/MoveLeader': '/v3/maintenance/transfer-leadership',
   'Cluster/MemberAdd': '/v3/cluster/member/add',
   'Cluster/MemberRemove': '/v3/cluster/member/remove',
   'Cluster/MemberUpdate': '/v3/cluster/member/update',
@@ -47,12 +51,28 @@ const ROUTES: Readonly<Record<string, string>> = {
   'Auth/RoleGrantPermission': '/v3/auth/role/grant',
   'Auth/RoleRevokePermission': '/v3/auth/role/revoke',
   'Auth/UserAdd': '/v3/auth/user/add',
+  'Auth/UserChangePassword': '/v3/auth/user/changepw',
   'Auth/UserDelete': '/v3/auth/user/delete',
   'Auth/UserGet': '/v3/auth/user/get',
   'Auth/UserList': '/v3/auth/user/list',
   'Auth/UserGrantRole': '/v3/auth/user/grant',
   'Auth/UserRevokeRole': '/v3/auth/user/revoke',
+  'Election/Leader': '/v3/election/leader',
+  'Lock/Lock': '/v3/lock/lock',
+  'Lock/Unlock': '/v3/lock/unlock',
 };
+
+/** Methods that answer with a stream. */
+const STREAMS: readonly string[] = ['KV/RangeStream', 'Maintenance/Snapshot'];
+
+/** What goes with a request beside it: metadata over gRPC, header fields over HTTP. */
+export type Headers = Readonly<Record<string, string>>;
+
+export function metadataOf(headers: Headers): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+  return metadata;
+}
 
 /** An operation made ready to send: the same bytes or text go to both sides. */
 export interface Prepared {
@@ -83,8 +103,9 @@ export class Side {
     this.grpc = new GrpcClient(server.endpoint);
   }
 
-  async ask(prepared: Prepared): Promise<Answer> {
-    return prepared.via === 'grpc' ? this.#askGrpc(prepared) : this.#askJson(prepared);
+  async ask(prepared: Prepared, headers: Headers = {}): Promise<Answer> {
+    if (prepared.via === 'json') return this.#askJson(prepared, headers);
+    return this.#askGrpc(prepared, metadataOf(headers));
   }
 
   async slowWatchers(): Promise<number> {
@@ -96,13 +117,13 @@ export class Side {
     this.grpc.close();
   }
 
-  async #askGrpc({ operation, bytes }: Prepared): Promise<Answer> {
+  async #askGrpc({ operation, bytes }: Prepared, metadata: Metadata): Promise<Answer> {
     const { method: name } = operation;
     const { response } = method(name);
-    let answer: Awaited<ReturnType<GrpcClient['unary']>>;
-    if (name === 'KV/RangeStream') answer = await this.grpc.serverStream(name, bytes);
-    else if (name === 'Lease/LeaseKeepAlive') answer = await this.#keepAlive(bytes);
-    else answer = await this.grpc.unary(name, bytes);
+    let answer: GrpcAnswer;
+    if (STREAMS.includes(name)) answer = await this.grpc.serverStream(name, bytes, metadata);
+    else if (name === 'Lease/LeaseKeepAlive') answer = await this.#keepAlive(bytes, metadata);
+    else answer = await this.grpc.unary(name, bytes, metadata);
     const messages = answer.messages.map((message) => decode(response, message));
     // etcd: protobuf-go writes a plain or a no-break space after its prefix, by build.
     const text = answer.text.replaceAll('\u00a0', ' ');
@@ -115,17 +136,17 @@ export class Side {
     };
   }
 
-  async #keepAlive(bytes: Buffer): Promise<Awaited<ReturnType<GrpcClient['unary']>>> {
-    const stream = this.grpc.bidi('Lease/LeaseKeepAlive');
+  async #keepAlive(bytes: Buffer, metadata: Metadata): Promise<GrpcAnswer> {
+    const stream = this.grpc.bidi('Lease/LeaseKeepAlive', metadata);
     stream.send(bytes);
     stream.halfClose();
     const { code, text } = await stream.finished();
     return { code, text, messages: stream.messages };
   }
 
-  async #askJson({ operation, json }: Prepared): Promise<Answer> {
+  async #askJson({ operation, json }: Prepared, headers: Headers): Promise<Answer> {
     const path = ROUTES[operation.method] ?? '/no-route';
-    const answer = await httpRequest(this.port, { method: 'POST', path, body: json });
+    const answer = await httpRequest(this.port, { method: 'POST', path, body: json, headers });
     const type = String(answer.headers['content-type']);
     const ok = answer.status === 200;
     const text = type.includes('json')
@@ -140,9 +161,12 @@ export class Side {
   }
 }
 
-/** Decision B6: our error bodies begin with the key that the gateways of 3.4 and 3.5 have. */
+/** Decision B6: our error bodies have the keys that the gateways of 3.4 and 3.5 have, too. */
 function withoutErrorKey(text: string, ok: boolean): string {
-  return ok ? text : text.replace(/^\{"error":"(?:[^"\\]|\\.)*",/, '{');
+  if (ok) return text;
+  return text
+    .replace(/^\{"error":"(?:[^"\\]|\\.)*",/, '{')
+    .replace(/,"grpc_code":\d+,"http_code":\d+\}\}$/, '}}');
 }
 
 /** A message as one line of text; bytes as quoted latin1, so that binary keys stay readable. */

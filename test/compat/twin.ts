@@ -229,12 +229,12 @@ export class Twin {
   }
 }
 
-function isSuccess({ outcome }: Answer): boolean {
+export function isSuccess({ outcome }: Answer): boolean {
   return /^(grpc 0|http 200) /.test(outcome);
 }
 
 /** What differs between two answers that should be equal, or null. */
-function differ(operation: Operation, a: Answer, b: Answer, world: World): string | null {
+export function differ(operation: Operation, a: Answer, b: Answer, world: World): string | null {
   if (a.outcome !== b.outcome) return 'outcomes differ';
   if (a.exact.length !== b.exact.length) return 'different number of messages';
   if (a.exact.every((text, i) => text === b.exact[i])) return null;

@@ -6,7 +6,7 @@ import { LineStream } from './http-client.ts';
 import { compactJson, requestJson } from './json-text.ts';
 import { decode, type Message, method } from './proto.ts';
 import { until } from './servers.ts';
-import { plain, type Side } from './side.ts';
+import { type Headers, metadataOf, plain, type Side } from './side.ts';
 
 const WATCH = 'Watch/Watch';
 export const MARKER_KEY = '~marker';
@@ -35,20 +35,36 @@ export class WatchPair {
   readonly ids = new Set<string>();
   readonly #halves: readonly HalfStream[];
 
-  private constructor(sides: readonly Side[], via: 'grpc' | 'json', steady: boolean) {
+  private constructor(
+    sides: readonly Side[],
+    via: 'grpc' | 'json',
+    steady: boolean,
+    headers: readonly Headers[],
+  ) {
     this.via = via;
     this.steady = steady;
-    this.#halves = sides.map((side) => (via === 'grpc' ? overGrpc(side) : overJson(side)));
+    const open = via === 'grpc' ? overGrpc : overJson;
+    this.#halves = sides.map((side, i) => open(side, headers[i] ?? {}));
   }
 
   static async open(
     sides: readonly Side[],
     via: 'grpc' | 'json',
     steady: boolean,
+    headers: readonly Headers[] = [],
   ): Promise<WatchPair> {
-    const pair = new WatchPair(sides, via, steady);
+    const pair = new WatchPair(sides, via, steady, headers);
     await pair.create({ key: Buffer.from(MARKER_KEY), watch_id: `${MARKER_ID}` });
     return pair;
+  }
+
+  /** For a user who may not see the marker: nothing settles on such a stream. */
+  static openUnmarked(
+    sides: readonly Side[],
+    via: 'grpc' | 'json',
+    headers: readonly Headers[],
+  ): WatchPair {
+    return new WatchPair(sides, via, false, headers);
   }
 
   /** Sends one create request and waits until both servers answered it. */
@@ -134,9 +150,9 @@ export class WatchPair {
   }
 }
 
-function overGrpc(side: Side): HalfStream {
+function overGrpc(side: Side, headers: Headers): HalfStream {
   const arrivals = newArrivals();
-  const stream: BidiStream = side.grpc.bidi(WATCH);
+  const stream: BidiStream = side.grpc.bidi(WATCH, metadataOf(headers));
   const { response } = method(WATCH);
   stream.onMessage = (bytes) => take(arrivals, decode(response, bytes));
   return {
@@ -147,9 +163,9 @@ function overGrpc(side: Side): HalfStream {
   };
 }
 
-function overJson(side: Side): HalfStream {
+function overJson(side: Side, headers: Headers): HalfStream {
   const arrivals = newArrivals();
-  const stream = new LineStream(side.port, { method: 'POST', path: '/v3/watch' });
+  const stream = new LineStream(side.port, { method: 'POST', path: '/v3/watch', headers });
   stream.lines.push = (...lines: string[]) => {
     for (const line of lines) {
       const parsed = JSON.parse(compactJson(line)) as { result?: Message; error?: Message };
