@@ -154,6 +154,11 @@ describe('command line', () => {
     expect(gates.text).toContain('AllAlpha=true,CompactHashCheck=true');
   });
 
+  it.each(['gateway', 'grpc-proxy'])('names the subcommand %s that it has not', (name) => {
+    const stderr = `etcd ${name} is not part of this server; use etcd's own program for it\n`;
+    expect(run([name, 'start'])).toEqual({ kind: 'print', stdout: '', stderr, exitCode: 1 });
+  });
+
   it('prints the version in etcd’s layout', () => {
     const result = run(['--version']);
     expect(result).toMatchObject({ kind: 'print', stderr: '', exitCode: 0 });

@@ -81,6 +81,8 @@ const deprecated: readonly (readonly [FlagName, string])[] = [
   ],
 ];
 
+/** Other programs that etcd has in one with its server. */
+const subcommands: ReadonlySet<string> = new Set(['gateway', 'grpc-proxy']);
 const RAFT_TIMEOUT_MS_MIN = 5000;
 const WARNING_UNARY_MS = 300;
 
@@ -91,6 +93,11 @@ export function parseCommandLine(
   readFile: (path: string) => string,
   surroundings: Surroundings = {},
 ): CommandLine {
+  const [first = ''] = argv;
+  if (subcommands.has(first)) {
+    const stderr = `etcd ${first} is not part of this server; use etcd's own program for it\n`;
+    return { kind: 'print', stdout: '', stderr, exitCode: 1 };
+  }
   const reading: Reading = { draft: defaultDraft(), explicit: new Set(), notes: [], env };
   const parsed = parseFlags(reading, argv);
   if (parsed.kind === 'print') return parsed;

@@ -5,6 +5,7 @@
 
 import { availableParallelism } from 'node:os';
 import type { Settings } from '../config/flags.ts';
+import { inertSettings } from '../config/inert.ts';
 import { closingFields, effective, localAddress, startFields } from '../config/start.ts';
 import { EtcdError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -321,6 +322,9 @@ async function foundSettings(
     arch: process.arch,
   });
   log.info('starting an etcd server', fields);
+  for (const flag of inertSettings(config)) {
+    log.warn('setting has no effect in this server', { setting: flag });
+  }
   return config;
 }
 
