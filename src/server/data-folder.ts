@@ -1,11 +1,14 @@
 /** Where a member keeps what it must not forget: a folder, or memory. */
 
 import type { Effective } from '../config/start.ts';
+import type { Log } from '../log.ts';
 import { systemDisk } from '../platform/disk.ts';
 import { LevelEngine } from '../platform/level-engine.ts';
 import { MemoryDisk } from '../platform/memory-disk.ts';
 import { MemoryEngine } from '../platform/memory-engine.ts';
+import { touchDir } from '../platform/touch-dir.ts';
 import type { Disk, Engine } from '../ports.ts';
+import { BootstrapError } from '../replica/founding.ts';
 import { Wal } from '../wal/wal.ts';
 
 export interface DataFolder {
@@ -27,6 +30,24 @@ export class MemoryFolder {
   reopen(): MemoryEngine {
     this.#engine = this.#engine.restart();
     return this.#engine;
+  }
+}
+
+/**
+ * The folders, made where they are missing, with etcd's words for what is wrong with them. Rejects
+ * with a `BootstrapError`.
+ */
+export async function touchFolders(dataDir: string, memberDir: string, log: Log): Promise<void> {
+  const folders = { data: dataDir, member: memberDir };
+  for (const [what, dir] of Object.entries(folders)) {
+    try {
+      await touchDir(dir, log);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const error = `cannot access ${what} directory: ${reason}`;
+      log.error('bootstrap failed', { error });
+      throw new BootstrapError(error, { cause });
+    }
   }
 }
 

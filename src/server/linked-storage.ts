@@ -9,7 +9,7 @@ import { Transport } from '../peer/transport.ts';
 import { systemClock } from '../platform/clock.ts';
 import { resolveHost } from '../platform/resolve.ts';
 import type { StateOptions } from '../replica/open-state.ts';
-import { type MemoryFolder, openDataFolder } from './data-folder.ts';
+import { type MemoryFolder, openDataFolder, touchFolders } from './data-folder.ts';
 import { discoverCluster } from './discovery.ts';
 import { chooseStart } from './join.ts';
 import type { Observation } from './observation.ts';
@@ -40,6 +40,7 @@ export async function openLinkedStorage(
   peerClient: PeerClient,
 ): Promise<{ readonly storage: Storage; readonly transport: Transport }> {
   const derived = effective(config);
+  if (memory === null) await touchFolders(config.dataDir, derived.memberDir, log);
   const folder = await openDataFolder(config.dataDir, derived, memory);
   if (folder.hasLog && config.discoveryEndpoints.length > 0) {
     const ignored =
