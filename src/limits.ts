@@ -83,6 +83,8 @@ export const limits = {
   streamBufferedBytesMax: 4 * MIB,
   /** Keep-alive requests of one stream waiting for their answer. */
   keepAlivesQueuedMax: 10_000,
+  /** Requests of one watch stream that wait until it is known who asks. */
+  watchRequestsHeldMax: 1000,
   /** Watches on one stream. */
   watchesPerStreamMax: 100_000,
   /** Keys read before a long read yields to the event loop. */

@@ -28,7 +28,7 @@ import { bytesFromU64, readU64BE } from '../u64.ts';
 import { AuthTable, byBytes, newUser } from './auth-tables.ts';
 import { type Identity, NOBODY } from './identity.ts';
 import { type Access, isPermissionRange, UserPermissions } from './permissions.ts';
-import type { TokenProvider } from './token-provider.ts';
+import type { Passwords, TokenProvider } from './token-provider.ts';
 
 /** The user and the role that may do everything. */
 export const ROOT = 'root';
@@ -44,10 +44,10 @@ export interface AuthStoreOptions {
   readonly rows: Rows;
   readonly tokens: Pick<TokenProvider, 'assign' | 'invalidateUser' | 'enable' | 'disable'>;
   /**
-   * The bcrypt text of a password, at once; `null` when it cannot be hashed. Entries of members
-   * before 3.5 carry the password itself, and every member hashes it when it applies them.
+   * Entries of members before 3.5 carry the password itself, and every member hashes it when it
+   * applies them.
    */
-  readonly hashNow: (password: string) => string | null;
+  readonly passwords: Pick<Passwords, 'hashNow'>;
 }
 
 export class AuthStore {
@@ -279,7 +279,7 @@ export class AuthStore {
     hashedPassword,
   }: Pick<AuthUserAddRequest, 'password' | 'hashedPassword'>): Uint8Array | null {
     if (password !== '' && hashedPassword === '') {
-      const hash = this.#options.hashNow(password);
+      const hash = this.#options.passwords.hashNow(password);
       return hash === null ? null : Buffer.from(hash);
     }
     // etcd: Go's decoder passes over line ends.

@@ -1,8 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { authOptions } from '../../test/support/auth.ts';
 import { FakeCluster, memberId, recordedLog } from '../../test/support/fake-cluster.ts';
 import { HandClock } from '../../test/support/hand-clock.ts';
 import { LoneReplica } from '../../test/support/lone-replica.ts';
+import { MemoryRows } from '../../test/support/memory-rows.ts';
 import { FakeCaller } from '../../test/support/services.ts';
+import { AuthStore } from '../auth/auth-store.ts';
 import {
   decodeMemberPromoteResponse,
   encodeMemberPromoteRequest,
@@ -11,6 +14,7 @@ import {
 import { decode, encode } from '../codec/wire.ts';
 import { errors } from '../errors.ts';
 import type { Member } from '../replica/members.ts';
+import { Access } from './access.ts';
 import { type ClusterService, clusterMethods, createCluster } from './cluster.ts';
 import { createLeaderCalls } from './leader-calls.ts';
 import { MemberChanges } from './member-changes.ts';
@@ -18,6 +22,7 @@ import { MemberChanges } from './member-changes.ts';
 let fake: FakeCluster;
 let clock: HandClock;
 let service: ClusterService;
+let auth: AuthStore;
 /** What the leader is asked elsewhere: URL, member, token. */
 let asked: [string, bigint, string | null][];
 let answer: () => Promise<readonly Member[]>;
@@ -45,9 +50,20 @@ beforeEach(async () => {
       barriers++;
     },
   });
+  const options = authOptions();
+  const { tokens } = options;
+  auth = new AuthStore({ ...options, rows: new MemoryRows() });
   service = createCluster({
     promoted: (error) => promotions.push(error?.message ?? ''),
     replica,
+    access: new Access({
+      replica: {
+        stateMachine: { auth },
+        applied: 1,
+        whenApplied: () => Promise.reject(errors.timeoutWaitAppliedIndex),
+      },
+      tokens,
+    }),
     changes: new MemberChanges({ replica, strict: true, clock, log: recordedLog().log }),
     askLeader: createLeaderCalls({ replica, clock, requestTimeoutMs: 7000 }),
     peers: {

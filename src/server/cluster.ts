@@ -28,8 +28,9 @@ import { EtcdError, errors } from '../errors.ts';
 import type { Member } from '../replica/members.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { MemberId } from '../types.ts';
+import { type Access, tokenOf } from './access.ts';
 import type { AskLeader } from './leader-calls.ts';
-import type { MemberChanges } from './member-changes.ts';
+import { type MemberChanges, normalUrls } from './member-changes.ts';
 import { type Caller, type Method, unary } from './rpc.ts';
 
 /** How the leader is asked, which alone knows how far a learner is. */
@@ -50,6 +51,7 @@ export interface ClusterDeps {
   readonly replica: Pick<Replica, 'readBarrier'> & {
     readonly stateMachine: { readonly members: { list(): readonly Member[] } };
   };
+  readonly access: Access;
   readonly changes: Pick<MemberChanges, 'add' | 'remove' | 'update' | 'promote'>;
   readonly askLeader: AskLeader;
   readonly peers: PromotePeers;
@@ -60,19 +62,15 @@ export interface ClusterDeps {
 }
 
 export interface ClusterService {
-  memberAdd(request: MemberAddRequest): Promise<MemberAddResponse>;
-  memberRemove(request: MemberRemoveRequest): Promise<MemberRemoveResponse>;
-  memberUpdate(request: MemberUpdateRequest): Promise<MemberUpdateResponse>;
-  memberList(request: MemberListRequest): Promise<MemberListResponse>;
-  /** `token` speaks for the caller where the request is passed on to. */
-  memberPromote(
-    request: MemberPromoteRequest,
-    token?: string | null,
-  ): Promise<MemberPromoteResponse>;
+  memberAdd(request: MemberAddRequest, caller?: Caller): Promise<MemberAddResponse>;
+  memberRemove(request: MemberRemoveRequest, caller?: Caller): Promise<MemberRemoveResponse>;
+  memberUpdate(request: MemberUpdateRequest, caller?: Caller): Promise<MemberUpdateResponse>;
+  memberList(request: MemberListRequest, caller?: Caller): Promise<MemberListResponse>;
+  memberPromote(request: MemberPromoteRequest, caller?: Caller): Promise<MemberPromoteResponse>;
 }
 
 export function createCluster(deps: ClusterDeps): ClusterService {
-  const { replica, changes, askLeader, peers, header } = deps;
+  const { replica, access, changes, askLeader, peers, header } = deps;
   const list = (): readonly Member[] => replica.stateMachine.members.list();
   const answer = (members: readonly ClusterMember[] = list()) => ({ header: header(), members });
   const promote = async (id: MemberId): Promise<readonly Member[]> => {
@@ -86,27 +84,38 @@ export function createCluster(deps: ClusterDeps): ClusterService {
     return list();
   };
   return {
-    async memberAdd({ peerUrls, isLearner }) {
+    async memberAdd({ peerUrls, isLearner }, caller) {
+      if (access.enabled) {
+        // etcd: URLs are looked at before rights are.
+        normalUrls(peerUrls);
+        await access.admin(caller);
+      }
       const member = await changes.add(peerUrls, isLearner);
       return { ...answer(), member };
     },
 
-    async memberRemove({ id }) {
+    async memberRemove({ id }, caller) {
+      await access.admin(caller);
       await changes.remove(id);
       return answer();
     },
 
-    async memberUpdate({ id, peerUrls }) {
+    async memberUpdate({ id, peerUrls }, caller) {
+      await access.admin(caller);
       await changes.update(id, peerUrls);
       return answer();
     },
 
-    async memberList({ linearizable }) {
+    async memberList({ linearizable }, caller) {
       if (linearizable) await replica.readBarrier();
+      await access.known(caller);
       return answer();
     },
 
-    async memberPromote({ id }, token = null) {
+    async memberPromote({ id }, caller) {
+      await access.admin(caller);
+      // Who is known by a certificate cannot be told to another member; etcd cannot either.
+      const token = caller === undefined ? null : tokenOf(caller);
       const members = await askLeader({
         here: () => promote(id),
         notHere: errors.notLeader,
@@ -118,11 +127,6 @@ export function createCluster(deps: ClusterDeps): ClusterService {
   };
 }
 
-/** etcd: either header may carry the token. */
-function tokenOf(caller: Caller): string | null {
-  return caller.metadata('token') ?? caller.metadata('authorization');
-}
-
 export function clusterMethods(cluster: ClusterService): readonly Method[] {
   const service = 'etcdserverpb.Cluster';
   return [
@@ -130,31 +134,31 @@ export function clusterMethods(cluster: ClusterService): readonly Method[] {
       service,
       'MemberAdd',
       { decode: decodeMemberAddRequest, encode: encodeMemberAddResponse },
-      (request) => cluster.memberAdd(request),
+      cluster.memberAdd,
     ),
     unary(
       service,
       'MemberRemove',
       { decode: decodeMemberRemoveRequest, encode: encodeMemberRemoveResponse },
-      (request) => cluster.memberRemove(request),
+      cluster.memberRemove,
     ),
     unary(
       service,
       'MemberUpdate',
       { decode: decodeMemberUpdateRequest, encode: encodeMemberUpdateResponse },
-      (request) => cluster.memberUpdate(request),
+      cluster.memberUpdate,
     ),
     unary(
       service,
       'MemberList',
       { decode: decodeMemberListRequest, encode: encodeMemberListResponse },
-      (request) => cluster.memberList(request),
+      cluster.memberList,
     ),
     unary(
       service,
       'MemberPromote',
       { decode: decodeMemberPromoteRequest, encode: encodeMemberPromoteResponse },
-      (request, caller) => cluster.memberPromote(request, tokenOf(caller)),
+      cluster.memberPromote,
     ),
   ];
 }

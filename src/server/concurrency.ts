@@ -36,12 +36,12 @@ export interface ConcurrencyDeps {
 const SESSION_TTL_SECONDS = 60;
 
 /**
- * The caller's lease, or a new one. etcd: it is refreshed at most once, and whether that worked is
- * told by what follows.
+ * The caller's lease, or a new one. etcd: it is refreshed at most once, in nobody's name, and
+ * whether that worked is told by what follows.
  */
-export async function session(lease: LeaseService, id: LeaseId): Promise<LeaseId> {
+export async function session(lease: LeaseService, id: LeaseId, caller: Caller): Promise<LeaseId> {
   if (id === NO_LEASE) {
-    const granted = await lease.grant({ id: NO_LEASE, ttl: SESSION_TTL_SECONDS });
+    const granted = await lease.grant({ id: NO_LEASE, ttl: SESSION_TTL_SECONDS }, caller);
     return granted.id;
   }
   await lease.renew({ id }).catch(expectEtcdError);
@@ -131,6 +131,7 @@ export async function waitDeletes(
         limit: 1,
         maxCreateRevision,
       }),
+      caller,
     );
     const [last] = found.kvs;
     if (last === undefined) return;

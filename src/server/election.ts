@@ -58,13 +58,13 @@ export function electionMethods(deps: ConcurrencyDeps): readonly Method[] {
       service,
       'Proclaim',
       { decode: decodeProclaimRequest, encode: encodeProclaimResponse },
-      (request) => proclaim(deps, request).catch(rethrowUnknown),
+      (request, caller) => proclaim(deps, request, caller).catch(rethrowUnknown),
     ),
     unary(
       service,
       'Leader',
       { decode: decodeLeaderRequest, encode: encodeLeaderResponse },
-      (request) => leader(deps, request).catch(rethrowUnknown),
+      (request, caller) => leader(deps, request, caller).catch(rethrowUnknown),
     ),
     serverStream(
       service,
@@ -79,7 +79,7 @@ export function electionMethods(deps: ConcurrencyDeps): readonly Method[] {
       service,
       'Resign',
       { decode: decodeResignRequest, encode: encodeResignResponse },
-      (request) => resign(deps, request).catch(rethrowUnknown),
+      (request, caller) => resign(deps, request, caller).catch(rethrowUnknown),
     ),
   ];
 }
@@ -93,26 +93,29 @@ async function campaign(
   request: CampaignRequest,
   caller: Caller,
 ): Promise<CampaignResponse> {
-  const lease = await session(deps.lease, request.lease);
+  const lease = await session(deps.lease, request.lease, caller);
   const key = ownerKey(request.name, lease);
-  const entered = await deps.kv.txn({
-    compare: [createRevisionIs(key, 0)],
-    success: [putOp(key, request.value, lease)],
-    failure: [rangeOp(rangeRequest(key))],
-  });
+  const entered = await deps.kv.txn(
+    {
+      compare: [createRevisionIs(key, 0)],
+      success: [putOp(key, request.value, lease)],
+      failure: [rangeOp(rangeRequest(key))],
+    },
+    caller,
+  );
   const header = must(entered.header, 'an answer has a header');
   const [own] = entered.succeeded ? [] : pairsRead(entered, 0);
   const rev = own === undefined ? header.revision : createRevisionOf(own);
   const candidate: LeaderKey = { name: request.name, key, rev, lease };
   try {
     if (own !== undefined && Buffer.compare(valueBytesOf(own), request.value) !== 0) {
-      await proclaim(deps, { leader: candidate, value: request.value });
+      await proclaim(deps, { leader: candidate, value: request.value }, caller);
     }
     await waitDeletes(deps, prefixOf(request.name), rev - 1, caller);
   } catch (error) {
     // Who stops campaigning leaves the queue, unless the key is somebody else's by now. If that
     // fails, the lease ends it.
-    await resign(deps, { leader: candidate }).catch(expectEtcdError);
+    await resign(deps, { leader: candidate }, caller).catch(expectEtcdError);
     throw error;
   }
   return { header, leader: candidate };
@@ -121,30 +124,45 @@ async function campaign(
 async function proclaim(
   deps: ConcurrencyDeps,
   { leader, value }: ProclaimRequest,
+  caller: Caller,
 ): Promise<ProclaimResponse> {
   if (leader === null) throw errors.leaderFieldMissing;
-  const done = await deps.kv.txn({
-    compare: [createRevisionIs(leader.key, leader.rev)],
-    success: [putOp(leader.key, value, leader.lease)],
-    failure: [],
-  });
+  const done = await deps.kv.txn(
+    {
+      compare: [createRevisionIs(leader.key, leader.rev)],
+      success: [putOp(leader.key, value, leader.lease)],
+      failure: [],
+    },
+    caller,
+  );
   if (!done.succeeded) throw errors.electionNotLeader;
   return { header: done.header };
 }
 
-async function resign(deps: ConcurrencyDeps, { leader }: ResignRequest): Promise<ResignResponse> {
+async function resign(
+  deps: ConcurrencyDeps,
+  { leader }: ResignRequest,
+  caller: Caller,
+): Promise<ResignResponse> {
   if (leader === null) throw errors.leaderFieldMissing;
   // etcd: leadership that was lost already is no error.
-  const done = await deps.kv.txn({
-    compare: [createRevisionIs(leader.key, leader.rev)],
-    success: [deleteOp(leader.key)],
-    failure: [],
-  });
+  const done = await deps.kv.txn(
+    {
+      compare: [createRevisionIs(leader.key, leader.rev)],
+      success: [deleteOp(leader.key)],
+      failure: [],
+    },
+    caller,
+  );
   return { header: done.header };
 }
 
-async function leader(deps: ConcurrencyDeps, { name }: LeaderRequest): Promise<LeaderResponse> {
-  const found = await deps.kv.range(firstCreated(prefixOf(name)));
+async function leader(
+  deps: ConcurrencyDeps,
+  { name }: LeaderRequest,
+  caller: Caller,
+): Promise<LeaderResponse> {
+  const found = await deps.kv.range(firstCreated(prefixOf(name)), caller);
   const [kv] = found.kvs;
   if (kv === undefined) throw errors.electionNoLeader;
   return { header: found.header, kv };
@@ -159,7 +177,7 @@ async function observe(
 ): Promise<void> {
   const prefix = prefixOf(name);
   while (!caller.cancelled) {
-    const found = await deps.kv.range(firstCreated(prefix));
+    const found = await deps.kv.range(firstCreated(prefix), caller);
     const header = must(found.header, 'an answer has a header');
     let [kv] = found.kvs;
     let from = header.revision + 1;

@@ -1,5 +1,6 @@
 /** The KV service: checks, then a barrier and a read, or a proposal. */
 
+import { type Identity, NOBODY } from '../auth/identity.ts';
 import {
   type CompactionRequest,
   type CompactionResponse,
@@ -30,11 +31,13 @@ import type { EncodedKeyValue } from '../codec/key-value.ts';
 import { EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { RangeResult, ReadOptions } from '../mvcc/range.ts';
+import { checkTxnAccess } from '../replica/auth-apply.ts';
 import { putCost, txnCost } from '../replica/cost.ts';
 import type { TxnOutcome } from '../replica/outcome.ts';
 import type { Replica } from '../replica/replica.ts';
 import { applyTxn } from '../replica/txn.ts';
 import type { Key, Revision } from '../types.ts';
+import type { Access } from './access.ts';
 import { checkDeleteRange, checkPut, checkRange, checkRangeStream, checkTxn } from './kv-checks.ts';
 import {
   type Caller,
@@ -61,6 +64,7 @@ export interface KvObserver {
 
 export interface KvDeps {
   readonly replica: Replica;
+  readonly access: Access;
   readonly space: Space;
   readonly txnOpsMax: number;
   readonly requestBytesMax: number;
@@ -77,54 +81,63 @@ export interface Kv {
   /** A caller that goes away ends a long read. */
   range(request: RangeRequest, caller?: Caller): RangeResponse | Promise<RangeResponse>;
   rangeStream(request: RangeRequest, caller: Caller, output: Output<RangeStreamResponse>): void;
-  put(request: PutRequest): Promise<PutResponse>;
-  deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse>;
-  txn(request: TxnRequest): TxnResponse | Promise<TxnResponse>;
-  compact(request: CompactionRequest): Promise<CompactionResponse>;
+  put(request: PutRequest, caller?: Caller): Promise<PutResponse>;
+  deleteRange(request: DeleteRangeRequest, caller?: Caller): Promise<DeleteRangeResponse>;
+  txn(request: TxnRequest, caller?: Caller): TxnResponse | Promise<TxnResponse>;
+  compact(request: CompactionRequest, caller?: Caller): Promise<CompactionResponse>;
 }
 
 export function createKv(deps: KvDeps): Kv {
-  const { replica } = deps;
+  const { replica, access } = deps;
   return {
     range(request, caller) {
       checkRange(request);
       const asked = { atMs: deps.monotonic(), caller };
-      if (request.serializable) return readRange(deps, request, asked);
-      return replica.readBarrier().then(
-        () => readRange(deps, request, asked),
-        (error: unknown) => {
-          const ms = deps.monotonic() - asked.atMs;
-          deps.observer.readAnswered('range', ms / 1000, false);
-          if (error instanceof EtcdError) deps.observer.rangeDone(request, error, ms);
-          throw error;
-        },
-      );
+      const { key, rangeEnd } = request;
+      const failed = (error: EtcdError): void => {
+        const ms = deps.monotonic() - asked.atMs;
+        deps.observer.readAnswered('range', ms / 1000, false);
+        deps.observer.rangeDone(request, error, ms);
+      };
+      const mayRead = (who: Identity): EtcdError | null => {
+        const refused = access.auth.check(who, 'read', key, rangeEnd);
+        if (refused !== null) failed(refused);
+        return refused;
+      };
+      const read = () => access.guard(caller, mayRead, () => readRange(deps, request, asked));
+      if (request.serializable) return read();
+      return replica.readBarrier().then(read, (error: unknown) => {
+        if (error instanceof EtcdError) failed(error);
+        throw error;
+      });
     },
 
     rangeStream(request, caller, output) {
       streamRange(deps, request, caller, output).catch(endWith(output, deps.onFatal));
     },
 
-    async put(request) {
+    async put(request, caller) {
       if (!deps.space.fits(putCost(request))) await deps.space.refuse();
       checkPut(request);
-      const { revision, prevKv } = await replica.propose('put', request);
+      const who = access.enabled ? await access.identify(caller) : NOBODY;
+      const { revision, prevKv } = await replica.propose('put', request, who);
       return { header: deps.header(revision), prevKv };
     },
 
-    async deleteRange(request) {
+    async deleteRange(request, caller) {
       checkDeleteRange(request);
-      const outcome = await replica.propose('deleteRange', request);
+      const who = access.enabled ? await access.identify(caller) : NOBODY;
+      const outcome = await replica.propose('deleteRange', request, who);
       const { revision, deleted, prevKvs } = outcome;
       return { header: deps.header(revision), deleted, prevKvs };
     },
 
-    txn(request) {
-      return txn(deps, request);
+    txn(request, caller) {
+      return txn(deps, request, caller);
     },
 
-    compact(request) {
-      return compact(deps, request);
+    compact(request, caller) {
+      return compact(deps, request, caller);
     },
   };
 }
@@ -199,26 +212,44 @@ function rangeResponse(deps: KvDeps, found: RangeResult | EtcdError): RangeRespo
   return { header: deps.header(revision), kvs, more, count };
 }
 
-async function txn(deps: KvDeps, request: TxnRequest): Promise<TxnResponse> {
-  const { replica } = deps;
+async function txn(
+  deps: KvDeps,
+  request: TxnRequest,
+  caller: Caller | undefined,
+): Promise<TxnResponse> {
+  const { replica, access } = deps;
   if (!deps.space.fits(txnCost(request))) await deps.space.refuse();
   checkTxn(request, deps.txnOpsMax);
   const ops = [...request.success, ...request.failure];
   const outcome = ops.every(isRange)
-    ? await readTxn(deps, request, ops)
-    : await replica.propose('txn', request);
+    ? await readTxn(deps, request, ops, caller)
+    : await replica.propose(
+        'txn',
+        request,
+        access.enabled ? await access.identify(caller) : NOBODY,
+      );
   const { revision, succeeded, responses } = outcome;
   return { header: deps.header(revision), succeeded, responses };
 }
 
-async function readTxn(deps: KvDeps, request: TxnRequest, ops: readonly RequestOp[]) {
-  const { replica } = deps;
+async function readTxn(
+  deps: KvDeps,
+  request: TxnRequest,
+  ops: readonly RequestOp[],
+  caller: Caller | undefined,
+) {
+  const { replica, access } = deps;
+  const { stateMachine } = replica;
   const askedMs = deps.monotonic();
   // etcd: with no operations at all "every operation is serializable" holds, so a transaction of
   // comparisons alone is answered locally.
   if (!ops.every(isSerializable)) await replica.readBarrier();
   const startedMs = deps.monotonic();
-  const outcome = applyTxn(request, replica.stateMachine, { readOnly: true });
+  const outcome = await access.guard(
+    caller,
+    (who) => checkTxnAccess(request, who, stateMachine),
+    () => applyTxn(request, stateMachine, { readOnly: true }),
+  );
   const ok = !(outcome instanceof EtcdError);
   const endedMs = deps.monotonic();
   deps.observer.readAnswered('readonlyTxn', (endedMs - askedMs) / 1000, ok);
@@ -235,11 +266,16 @@ function isSerializable(op: RequestOp): boolean {
   return op.request?.case === 'requestRange' && op.request.value.serializable;
 }
 
-async function compact(deps: KvDeps, request: CompactionRequest): Promise<CompactionResponse> {
-  const { replica } = deps;
+async function compact(
+  deps: KvDeps,
+  request: CompactionRequest,
+  caller: Caller | undefined,
+): Promise<CompactionResponse> {
+  const { replica, access } = deps;
+  const who = access.enabled ? await access.admin(caller) : NOBODY;
   const { store } = replica.stateMachine;
   try {
-    const { revision } = await replica.propose('compaction', request);
+    const { revision } = await replica.propose('compaction', request, who);
     // The answer of a physical compaction means that the space is free on this member.
     if (request.physical) await store.whenCompacted(replica.stopping);
     return { header: deps.header(revision) };
@@ -260,6 +296,21 @@ async function streamRange(
 ): Promise<void> {
   checkRangeStream(request);
   if (!request.serializable) await deps.replica.readBarrier();
+  const { auth } = deps.access;
+  await deps.access.guard(
+    caller,
+    (who) => auth.check(who, 'read', request.key, request.rangeEnd),
+    () => streamChecked(deps, request, caller, output),
+  );
+  output.end(null);
+}
+
+async function streamChecked(
+  deps: KvDeps,
+  request: RangeRequest,
+  caller: Caller,
+  output: Output<RangeStreamResponse>,
+): Promise<void> {
   const { store } = deps.replica.stateMachine;
   // Every chunk reads at the revision of the first one.
   const revision = request.revision > 0 ? request.revision : store.revision;
@@ -268,7 +319,6 @@ async function streamRange(
   // etcd: a negative limit is below the size of a chunk, and means everything at once.
   if (request.countOnly || request.limit < 0) await streamAtOnce(stream, range);
   else await streamChunks(stream, range, request.limit);
-  output.end(null);
 }
 
 interface RangeStream {

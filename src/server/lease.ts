@@ -18,6 +18,7 @@ import {
   type LeaseGrantResponse,
   type LeaseKeepAliveRequest,
   type LeaseKeepAliveResponse,
+  type LeaseLeasesRequest,
   type LeaseLeasesResponse,
   type LeaseRevokeRequest,
   type LeaseRevokeResponse,
@@ -30,7 +31,9 @@ import { limits } from '../limits.ts';
 import { leaseGrantCost } from '../replica/cost.ts';
 import type { Replica } from '../replica/replica.ts';
 import { type LeaseId, NO_LEASE } from '../types.ts';
+import type { Access } from './access.ts';
 import type { AskLeader } from './leader-calls.ts';
+import { checkLeases } from './lease-access.ts';
 import type { LeaseTimes, PrimaryLeases } from './primary-leases.ts';
 import { bidi, type Caller, drained, type Input, type Method, type Output, unary } from './rpc.ts';
 import type { Space } from './space.ts';
@@ -52,6 +55,7 @@ export interface LeaseDeps {
     Replica,
     'stateMachine' | 'requestIds' | 'propose' | 'readBarrier' | 'lead' | 'memberId'
   >;
+  readonly access: Access;
   readonly primary: PrimaryLeases;
   readonly askLeader: AskLeader;
   readonly peers: LeasePeers;
@@ -64,11 +68,11 @@ export interface LeaseDeps {
 }
 
 export interface LeaseService {
-  grant(request: LeaseGrantRequest): Promise<LeaseGrantResponse>;
-  revoke(request: LeaseRevokeRequest): Promise<LeaseRevokeResponse>;
-  renew(request: LeaseKeepAliveRequest): Promise<LeaseKeepAliveResponse>;
-  timeToLive(request: LeaseTimeToLiveRequest): Promise<LeaseTimeToLiveResponse>;
-  leases(): LeaseLeasesResponse;
+  grant(request: LeaseGrantRequest, caller?: Caller): Promise<LeaseGrantResponse>;
+  revoke(request: LeaseRevokeRequest, caller?: Caller): Promise<LeaseRevokeResponse>;
+  renew(request: LeaseKeepAliveRequest, caller?: Caller): Promise<LeaseKeepAliveResponse>;
+  timeToLive(request: LeaseTimeToLiveRequest, caller?: Caller): Promise<LeaseTimeToLiveResponse>;
+  leases(request: LeaseLeasesRequest, caller?: Caller): Promise<LeaseLeasesResponse>;
   /** Called once per heartbeat interval. */
   tick(nowMs: number): void;
 }
@@ -77,7 +81,7 @@ export interface LeaseService {
 const SILENT_TICKS_MAX = 3;
 
 export function createLease(deps: LeaseDeps): LeaseService {
-  const { replica, primary, askLeader, peers, space, header } = deps;
+  const { replica, access, primary, askLeader, peers, space, header } = deps;
   const { lessor } = replica.stateMachine;
   const silentMsMax = SILENT_TICKS_MAX * deps.tickMs;
   let tickedMs = deps.monotonic();
@@ -103,9 +107,10 @@ export function createLease(deps: LeaseDeps): LeaseService {
     clearedSilence = Math.max(clearedSilence, silence);
   }
 
-  async function renewHere(id: LeaseId): Promise<number> {
+  async function renewHere(id: LeaseId, check: () => Promise<void>): Promise<number> {
     // One that is not there may have been granted and not be applied yet.
     if (!deps.fastKeepAlive || lessor.get(id) === null) await primary.caughtUp();
+    await check();
     return primary.renew(id);
   }
 
@@ -118,26 +123,29 @@ export function createLease(deps: LeaseDeps): LeaseService {
   }
 
   return {
-    async grant(request) {
+    async grant(request, caller) {
       if (!space.fits(leaseGrantCost(request))) await space.refuse();
       // The id is drawn before proposing, so that every member grants the same one.
       const id = request.id === NO_LEASE ? replica.requestIds.nextLease() : request.id;
-      const granted = await replica.propose('leaseGrant', { id, ttl: request.ttl });
+      const who = await access.known(caller);
+      const granted = await replica.propose('leaseGrant', { id, ttl: request.ttl }, who);
       return { header: header(), id: granted.id, ttl: granted.ttlSeconds, error: '' };
     },
 
-    async revoke(request) {
-      await replica.propose('leaseRevoke', request);
+    async revoke(request, caller) {
+      await replica.propose('leaseRevoke', request, await access.known(caller));
       return { header: header() };
     },
 
-    async renew({ id }) {
+    async renew({ id }, caller) {
+      const check = () => checkLeases(access, caller, 'write', () => [lessor.get(id)]);
       // etcd: the header is older than the renewal, so that its revision cannot be beyond that of a
       // concurrent revoke.
       const before = header();
       if (replica.lead === replica.memberId) await ensureLeadership();
+      else await check();
       const ttl = await askLeader({
-        here: () => renewHere(id),
+        here: () => renewHere(id, check),
         notHere: errors.notPrimaryLessor,
         there: (url, signal) => peers.leaseKeepAlive(url, id, signal),
         answers: [errors.leaseNotFound],
@@ -145,7 +153,10 @@ export function createLease(deps: LeaseDeps): LeaseService {
       return { header: before, id, ttl };
     },
 
-    async timeToLive({ id, keys }) {
+    async timeToLive({ id, keys }, caller) {
+      await access.known(caller);
+      const { revision } = access.auth;
+      if (keys) await checkLeases(access, caller, 'read', () => [lessor.get(id)]);
       const found = await askLeader({
         here: () => timeToLiveHere(id),
         // etcd: who loses the leadership meanwhile says so, and clients ask again.
@@ -154,12 +165,17 @@ export function createLease(deps: LeaseDeps): LeaseService {
         answers: [errors.leaseNotFound],
       }).catch(missingAs(null));
       if (found === null) return { header: header(), id, ttl: -1, grantedTtl: 0, keys: [] };
+      if (keys && access.enabled && revision !== access.auth.revision) {
+        throw errors.authOldRevision;
+      }
       const { ttl, grantedTtl } = found;
       return { header: header(), id, ttl, grantedTtl, keys: keys ? found.keys : [] };
     },
 
-    leases() {
-      return { header: header(), leases: lessor.leases().map((id) => ({ id })) };
+    async leases(_request, caller) {
+      const ids = lessor.leases();
+      await checkLeases(access, caller, 'read', () => ids.map((id) => lessor.get(id)));
+      return { header: header(), leases: ids.map((id) => ({ id })) };
     },
 
     tick(nowMs) {
@@ -235,7 +251,7 @@ function keepAlive(
   const work = async (): Promise<void> => {
     working = true;
     for (let next = waiting.shift(); next !== undefined && !over; next = waiting.shift()) {
-      const renewed = await lease.renew(next);
+      const renewed = await lease.renew(next, caller);
       if (over) return;
       output.send(renewed);
       if (output.bufferedBytes > limits.streamBufferedBytesMax) await drained(output, caller);

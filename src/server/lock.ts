@@ -45,7 +45,7 @@ export function lockMethods(deps: ConcurrencyDeps): readonly Method[] {
       service,
       'Unlock',
       { decode: decodeUnlockRequest, encode: encodeUnlockResponse },
-      (request) => unlock(deps, request).catch(rethrowUnknown),
+      (request, caller) => unlock(deps, request, caller).catch(rethrowUnknown),
     ),
   ];
 }
@@ -59,31 +59,39 @@ async function lock(
   request: LockRequest,
   caller: Caller,
 ): Promise<LockResponse> {
-  const lease = await session(deps.lease, request.lease);
+  const lease = await session(deps.lease, request.lease, caller);
   const key = ownerKey(request.name, lease);
   const prefix = prefixOf(request.name);
-  const entered = await deps.kv.txn({
-    compare: [createRevisionIs(key, 0)],
-    success: [putOp(key, EMPTY_BYTES, lease), rangeOp(firstCreated(prefix))],
-    failure: [rangeOp(rangeRequest(key)), rangeOp(firstCreated(prefix))],
-  });
+  const entered = await deps.kv.txn(
+    {
+      compare: [createRevisionIs(key, 0)],
+      success: [putOp(key, EMPTY_BYTES, lease), rangeOp(firstCreated(prefix))],
+      failure: [rangeOp(rangeRequest(key)), rangeOp(firstCreated(prefix))],
+    },
+    caller,
+  );
   const header = must(entered.header, 'an answer has a header');
   const [own] = entered.succeeded ? [] : pairsRead(entered, 0);
   const ownRevision = own === undefined ? header.revision : createRevisionOf(own);
   const [holder] = pairsRead(entered, 1);
   if (holder === undefined || isCreatedAt(holder, ownRevision)) return { header, key };
   const held = await waitDeletes(deps, prefix, ownRevision - 1, caller)
-    .then(() => deps.kv.range(rangeRequest(key)))
+    .then(() => deps.kv.range(rangeRequest(key), caller))
     .catch(async (error: unknown) => {
       // Who stops waiting leaves the queue. If that fails, the lease ends it.
-      await unlock(deps, { key }).catch(expectEtcdError);
+      await unlock(deps, { key }, caller).catch(expectEtcdError);
       throw error;
     });
   if (held.kvs.length === 0) throw errors.sessionExpired;
   return { header: held.header, key };
 }
 
-async function unlock(deps: ConcurrencyDeps, { key }: UnlockRequest): Promise<UnlockResponse> {
-  const { header } = await deps.kv.deleteRange({ key, rangeEnd: EMPTY_KEY, prevKv: false });
+async function unlock(
+  deps: ConcurrencyDeps,
+  { key }: UnlockRequest,
+  caller: Caller,
+): Promise<UnlockResponse> {
+  const request = { key, rangeEnd: EMPTY_KEY, prevKv: false };
+  const { header } = await deps.kv.deleteRange(request, caller);
   return { header };
 }

@@ -37,6 +37,7 @@ import type { Engine } from '../ports.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { MemberId, Revision } from '../types.ts';
 import { SERVER_VERSION } from '../version.ts';
+import { type Access, forAdmins } from './access.ts';
 import { hashDatabase } from './database-hash.ts';
 import type { Defragmentation } from './defragmentation.ts';
 import { createDowngrade } from './downgrade.ts';
@@ -183,20 +184,40 @@ export function createMaintenance(deps: MaintenanceDeps) {
   };
 }
 
-export function maintenanceMethods(maintenance: Maintenance): readonly Method[] {
+/** Who is somebody may ask for the status and for alarms; everything else is for administrators. */
+const FOR_ADMINS = ['Defragment', 'Hash', 'HashKV', 'Snapshot', 'MoveLeader', 'Downgrade'];
+
+export function maintenanceMethods(
+  maintenance: Maintenance,
+  access: Access,
+  onFatal: (error: unknown) => void,
+): readonly Method[] {
+  return uncheckedMethods(maintenance, access).map((method) =>
+    FOR_ADMINS.includes(method.name) ? forAdmins(access, method, onFatal) : method,
+  );
+}
+
+function uncheckedMethods(maintenance: Maintenance, access: Access): readonly Method[] {
   const service = 'etcdserverpb.Maintenance';
   return [
     unary(
       service,
       'Alarm',
       { decode: decodeAlarmRequest, encode: encodeAlarmResponse },
-      maintenance.alarm,
+      async (request, caller) => {
+        if (request.action === AlarmAction.GET) await access.known(caller);
+        else await access.admin(caller);
+        return maintenance.alarm(request);
+      },
     ),
     unary(
       service,
       'Status',
       { decode: decodeStatusRequest, encode: encodeStatusResponse },
-      maintenance.status,
+      async (_request, caller) => {
+        await access.known(caller);
+        return maintenance.status();
+      },
     ),
     unary(
       service,

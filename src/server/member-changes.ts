@@ -270,7 +270,7 @@ export function promotion(id: MemberId): ProposedChange {
 }
 
 /** Go's normal form, in order. Repeated ones stay: the id is a hash over all of them. */
-function normalUrls(peerUrls: readonly string[]): readonly string[] {
+export function normalUrls(peerUrls: readonly string[]): readonly string[] {
   if (!areValid(peerUrls)) throw errors.memberBadUrls;
   return peerUrls.map((url) => checkUrl(url.trim())).sort();
 }

@@ -159,8 +159,9 @@ async function openParts(options: SecuredOptions, signal: AbortSignal): Promise<
   const derived = effective(config);
   const observation = new Observation(config, log);
   const peerClient = new PeerClient({ clock: systemClock, tls: security.toPeers() });
+  const auth = openAuth(config, log);
   const { transport, storage } = await openLinkedStorage(
-    { ...options, auth: openAuth(config), signal },
+    { ...options, auth, signal },
     observation,
     peerClient,
   );
@@ -170,6 +171,7 @@ async function openParts(options: SecuredOptions, signal: AbortSignal): Promise<
     derived,
     log,
     storage,
+    auth,
     observation,
     peerCalls: peerClient,
     onFatal,

@@ -28,8 +28,8 @@ beforeEach(async () => {
   api = createPeerApi({
     replica,
     cluster: {
-      async memberPromote({ id }, token = null) {
-        promoted.push([id, token]);
+      async memberPromote({ id }, caller) {
+        promoted.push([id, caller?.metadata('token') ?? null]);
         return { header: null, members: [LEARNER] };
       },
     },

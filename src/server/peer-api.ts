@@ -6,6 +6,7 @@
 
 import { errors } from '../errors.ts';
 import type { PeerApi } from '../peer/peer-api.ts';
+import type { Stop } from '../ports.ts';
 import type { DowngradeInfo } from '../replica/downgrade-info.ts';
 import { type Member, memberJson } from '../replica/members.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -13,6 +14,7 @@ import type { ClusterService } from './cluster.ts';
 import { versionText } from './http.ts';
 import type { Maintenance } from './maintenance.ts';
 import type { PrimaryLeases } from './primary-leases.ts';
+import type { Caller } from './rpc.ts';
 
 export interface PeerApiDeps {
   readonly replica: Pick<Replica, 'clusterId' | 'readBarrier'> & {
@@ -37,7 +39,7 @@ export function createPeerApi({ replica, cluster, primary, maintenance }: PeerAp
     version: () => versionText(stateMachine.clusterVersion),
 
     async promote(id, token) {
-      const { members } = await cluster.memberPromote({ id }, token);
+      const { members } = await cluster.memberPromote({ id }, new TokenCaller(token));
       return listText(members);
     },
 
@@ -63,6 +65,25 @@ export function createPeerApi({ replica, cluster, primary, maintenance }: PeerAp
       return stateMachine.downgradeInfo.enabled;
     },
   };
+}
+
+/** Whoever another member asks for. */
+class TokenCaller implements Caller {
+  readonly commonName = '';
+  readonly cancelled = false;
+  readonly #token: string | null;
+
+  constructor(token: string | null) {
+    this.#token = token;
+  }
+
+  metadata(name: string): string | null {
+    return name === 'token' ? this.#token : null;
+  }
+
+  onCancel(): Stop {
+    return () => {};
+  }
 }
 
 function listText(members: readonly Member[]): string {

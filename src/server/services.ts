@@ -10,7 +10,10 @@ import type { PeerApi } from '../peer/peer-api.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
 import type { Revision } from '../types.ts';
-import { authMethods } from './auth.ts';
+import { Access } from './access.ts';
+import { type AuthService, createAuth } from './auth.ts';
+import { authMethods } from './auth-methods.ts';
+import type { AuthParts } from './auth-parts.ts';
 import { startAutoCompaction } from './auto-compaction.ts';
 import {
   type ClusterService,
@@ -50,6 +53,7 @@ export interface Services {
   readonly watch: WatchService;
   readonly cluster: ClusterService;
   readonly maintenance: Maintenance;
+  readonly auth: AuthService;
 }
 
 /** What services ask of other members. */
@@ -60,6 +64,7 @@ export interface ServiceOptions {
   readonly derived: Effective;
   readonly log: Log;
   readonly storage: Storage;
+  readonly auth: AuthParts;
   readonly observation: Observation;
   /** `null` for a member that is alone for good. */
   readonly peerCalls: PeerCalls | null;
@@ -88,7 +93,7 @@ const NO_PEERS: PeerCalls = {
 };
 
 export function createServices(options: ServiceOptions): Served {
-  const { config, derived, log, storage, observation, onFatal } = options;
+  const { derived, log, storage, onFatal } = options;
   const { replica, size } = storage;
   const { store, hub } = replica.stateMachine;
   const header = (revision: Revision): ResponseHeader => ({
@@ -104,8 +109,60 @@ export function createServices(options: ServiceOptions): Served {
     log,
     electionTicks: derived.electionTicks,
   });
+  const access = new Access({ replica, tokens: options.auth.tokens });
+  const basis = { access, space, header };
+  const { kv, watch } = keyServices(options, basis);
+  const { lease, primary, cluster, changeMembers, tick } = leaderServices(options, basis);
+  const upkeep = upkeepServices(options, { leaderTransfer, header });
+  const { maintenance } = upkeep;
+  const auth = createAuth({
+    ...options.auth,
+    replica,
+    access,
+    header: () => header(store.revision),
+  });
+  const concurrency = { kv, lease, hub, onFatal };
+  return {
+    services: { kv, lease, watch, cluster, maintenance, auth },
+    methods: [
+      ...kvMethods(kv),
+      ...watch.methods,
+      ...leaseMethods(lease, onFatal),
+      ...clusterMethods(cluster),
+      ...maintenanceMethods(maintenance, access, onFatal),
+      ...authMethods(auth),
+      ...lockMethods(concurrency),
+      ...electionMethods(concurrency),
+      ...grpcHealthMethods(upkeep.serving),
+    ],
+    leaderTransfer,
+    peerApi: createPeerApi({ replica, cluster, primary, maintenance }),
+    changeMembers,
+    tick(nowMs) {
+      options.auth.tokens.tick(nowMs);
+      watch.tick(nowMs);
+      upkeep.tick(nowMs);
+      tick(nowMs);
+    },
+  };
+}
+
+/** What all services stand on. */
+interface Basis {
+  readonly access: Access;
+  readonly space: Space;
+  readonly header: (revision: Revision) => ResponseHeader;
+}
+
+function keyServices(
+  { config, derived, storage, observation, onFatal }: ServiceOptions,
+  { access, space, header }: Basis,
+) {
+  const { replica } = storage;
+  const { store, hub } = replica.stateMachine;
   const kv = createKv({
     replica,
+    access,
     space,
     txnOpsMax: config.maxTxnOps,
     requestBytesMax: config.maxRequestBytes,
@@ -115,8 +172,8 @@ export function createServices(options: ServiceOptions): Served {
     monotonic: () => systemClock.monotonic(),
     onFatal,
   });
-  const { lease, primary, cluster, changeMembers, tick } = leaderServices(options, space, header);
   const watch = createWatch({
+    access,
     store,
     hub,
     random: systemRandom,
@@ -125,32 +182,9 @@ export function createServices(options: ServiceOptions): Served {
     observer: observation.watch,
     monotonic: () => systemClock.monotonic(),
     header,
+    onFatal,
   });
-  const upkeep = upkeepServices(options, { leaderTransfer, header });
-  const { maintenance } = upkeep;
-  const concurrency = { kv, lease, hub, onFatal };
-  return {
-    services: { kv, lease, watch, cluster, maintenance },
-    methods: [
-      ...kvMethods(kv),
-      ...watch.methods,
-      ...leaseMethods(lease, onFatal),
-      ...clusterMethods(cluster),
-      ...maintenanceMethods(maintenance),
-      ...authMethods(),
-      ...lockMethods(concurrency),
-      ...electionMethods(concurrency),
-      ...grpcHealthMethods(upkeep.serving),
-    ],
-    leaderTransfer,
-    peerApi: createPeerApi({ replica, cluster, primary, maintenance }),
-    changeMembers,
-    tick(nowMs) {
-      watch.tick(nowMs);
-      upkeep.tick(nowMs);
-      tick(nowMs);
-    },
-  };
+  return { kv, watch };
 }
 
 /** What keeps the database in order. */
@@ -196,8 +230,7 @@ function upkeepServices(
 /** The services that need the leader for some of their answers. */
 function leaderServices(
   { config, derived, log, storage, observation, peerCalls, onFatal }: ServiceOptions,
-  space: Space,
-  header: (revision: Revision) => ResponseHeader,
+  { access, space, header }: Basis,
 ) {
   const { replica } = storage;
   const { store } = replica.stateMachine;
@@ -211,6 +244,7 @@ function leaderServices(
   const primary = createPrimaryLeases({ replica, checkpoints: tellsTimes });
   const lease = createLease({
     replica,
+    access,
     primary,
     askLeader,
     peers,
@@ -227,6 +261,7 @@ function leaderServices(
     changeMembers: createJointChanges({ replica, changes, peers, requestTimeoutMs, log }),
     cluster: createCluster({
       replica,
+      access,
       changes,
       askLeader,
       peers,

@@ -5,6 +5,7 @@
  * the form of the answers (etcd's `v3rpc/watch.go` and `mvcc/watcher.go`).
  */
 
+import type { Identity } from '../auth/identity.ts';
 import {
   decodeWatchRequest,
   encodeWatchResponse,
@@ -17,15 +18,16 @@ import {
 } from '../codec/gen/etcdserverpb.ts';
 import { EventType } from '../codec/gen/mvccpb.ts';
 import { encode, Writer } from '../codec/wire.ts';
-import { errors } from '../errors.ts';
+import { Code, EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Event } from '../mvcc/event.ts';
 import { FROM_KEY } from '../mvcc/key-range.ts';
 import type { KvStore } from '../mvcc/store.ts';
 import type { Watcher, WatchHub, WatchSink } from '../mvcc/watch-hub.ts';
 import type { Random } from '../ports.ts';
-import type { Revision } from '../types.ts';
-import { bidi, type Input, type Method, type Output } from './rpc.ts';
+import type { Key, Revision } from '../types.ts';
+import type { Access } from './access.ts';
+import { bidi, type Caller, type Input, type Method, type Output } from './rpc.ts';
 
 /** Hears how long it took to encode and hand over what a stream sends. */
 export interface WatchObserver {
@@ -35,6 +37,7 @@ export interface WatchObserver {
 }
 
 export interface WatchDeps {
+  readonly access: Access;
   readonly store: KvStore;
   readonly hub: WatchHub;
   readonly random: Random;
@@ -43,6 +46,7 @@ export interface WatchDeps {
   readonly observer: WatchObserver;
   readonly monotonic: () => number;
   readonly header: (revision: Revision) => ResponseHeader;
+  readonly onFatal: (error: unknown) => void;
 }
 
 export interface WatchService {
@@ -77,8 +81,8 @@ export function createWatch(deps: WatchDeps): WatchService {
         'etcdserverpb.Watch',
         'Watch',
         { decode: decodeWatchRequest, encode: encodeWatchResponse },
-        (_caller, output) => {
-          const stream = new WatchStream(deps, output, () => streams.delete(stream));
+        (caller, output) => {
+          const stream = new WatchStream(deps, caller, output, () => streams.delete(stream));
           streams.add(stream);
           return stream;
         },
@@ -95,6 +99,7 @@ export function createWatch(deps: WatchDeps): WatchService {
 
 class WatchStream implements Input<WatchRequest>, WatchSink {
   readonly #deps: WatchDeps;
+  readonly #caller: Caller;
   readonly #output: Output<WatchResponse>;
   readonly #onClose: () => void;
   readonly #watches = new Map<number, Watch>();
@@ -104,9 +109,13 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
   #nextId = 0;
   #nextProgressMs: number | null = null;
   #waitsForDrain = false;
+  /** Requests behind one whose token is not known here yet; `null`: none has to wait. */
+  #held: WatchRequest[] | null = null;
+  #closed = false;
 
-  constructor(deps: WatchDeps, output: Output<WatchResponse>, onClose: () => void) {
+  constructor(deps: WatchDeps, caller: Caller, output: Output<WatchResponse>, onClose: () => void) {
     this.#deps = deps;
+    this.#caller = caller;
     this.#output = output;
     this.#onClose = onClose;
     // etcd: up to a tenth is added, so that streams do not all report at once.
@@ -120,7 +129,13 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
     this.#deps.observer.controlSent((this.#deps.monotonic() - started) / 1000);
   }
 
-  #serve({ requestUnion }: WatchRequest): void {
+  #serve(request: WatchRequest): void {
+    if (this.#held === null) return this.#handle(request);
+    if (this.#held.length < limits.watchRequestsHeldMax) this.#held.push(request);
+    else this.#output.end(errors.tooManyRequests);
+  }
+
+  #handle({ requestUnion }: WatchRequest): void {
     switch (requestUnion?.case) {
       case 'createRequest':
         return this.#create(requestUnion.value);
@@ -137,6 +152,7 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
   halfClose(): void {}
 
   close(): void {
+    this.#closed = true;
     for (const { watcher } of this.#watches.values()) this.#deps.hub.cancel(watcher);
     this.#watches.clear();
     this.#byWatcher.clear();
@@ -198,6 +214,44 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
     // etcd: an empty key is the lowest one.
     const key = request.key === '' ? FROM_KEY : request.key;
     if (request.startRevision < 0) return this.#refuse(errors.compacted.message);
+    if (!this.#deps.access.enabled) return this.#createPermitted(key, request);
+    try {
+      const who = this.#deps.access.identify(this.#caller);
+      if (who instanceof Promise) this.#hold(who, key, request).catch(this.#deps.onFatal);
+      else this.#createAs(who, key, request);
+    } catch (error) {
+      this.#refuseFor(error);
+    }
+  }
+
+  /** Answers in order: what comes meanwhile waits. */
+  async #hold(identified: Promise<Identity>, key: Key, request: WatchCreateRequest): Promise<void> {
+    const held: WatchRequest[] = [];
+    this.#held = held;
+    const who = await identified.catch((error: unknown) => {
+      if (error instanceof EtcdError) return error;
+      throw error;
+    });
+    this.#held = null;
+    if (this.#closed) return;
+    if (who instanceof EtcdError) this.#refuseFor(who);
+    else this.#createAs(who, key, request);
+    for (const next of held) if (!this.#closed) this.#serve(next);
+  }
+
+  /** etcd: permission is asked once; a watch goes on when it is taken away. */
+  #createAs(who: Identity, key: Key, request: WatchCreateRequest): void {
+    const refused = this.#deps.access.auth.check(who, 'read', key, request.rangeEnd);
+    if (refused === null) this.#createPermitted(key, request);
+    else this.#refuseFor(refused);
+  }
+
+  #refuseFor(error: unknown): void {
+    if (!(error instanceof EtcdError)) throw error;
+    this.#refuse(statusText(TOLD.includes(error) ? error : errors.permissionDenied));
+  }
+
+  #createPermitted(key: Key, request: WatchCreateRequest): void {
     const { rangeEnd } = request;
     if (rangeEnd !== '' && rangeEnd !== FROM_KEY && key >= rangeEnd) {
       return this.#refuse('mvcc: watcher range is empty');
@@ -313,6 +367,22 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
       for (const watcher of blocked) this.#deps.hub.resume(watcher);
     });
   }
+}
+
+/** etcd: why a watch is refused for lack of rights, as the text of a gRPC status. */
+const TOLD: readonly EtcdError[] = [
+  errors.invalidAuthToken,
+  errors.authOldRevision,
+  errors.userEmpty,
+];
+const CODE_NAMES: Readonly<Record<number, string>> = {
+  [Code.INVALID_ARGUMENT]: 'InvalidArgument',
+  [Code.PERMISSION_DENIED]: 'PermissionDenied',
+  [Code.UNAUTHENTICATED]: 'Unauthenticated',
+};
+
+function statusText({ code, message }: EtcdError): string {
+  return `rpc error: code = ${CODE_NAMES[code]} desc = ${message}`;
 }
 
 const EMPTY_RESPONSE: WatchResponse = {

@@ -181,7 +181,60 @@ export const SCRIPT: Readonly<Record<string, readonly CtlLine[]>> = {
     ...inAll(['user delete u1', 'role delete r1', 'role delete nope', 'user delete u2']),
     ...lines(['role delete r2', 'auth disable', 'auth enable', 'role list', 'user list']),
   ],
+
+  // Ends with authentication off, since what follows may be anything.
+  authentication: [
+    ...lines(['user add root:secret', 'user add u:pass', 'user add cn --no-password']),
+    ...lines(['role add keys', 'role grant-permission keys read k --prefix']),
+    ...lines(['role grant-permission keys write k', 'role grant-permission keys readwrite k1 k3']),
+    ...lines(['user grant-role u keys', 'user grant-role cn keys', 'put other x', 'put k2 x']),
+    ...lines(['auth enable', 'user list', 'get k', 'put k 1', 'member list', 'lease grant 100']),
+    ...inAll(['user list', 'role get keys', 'user get u', 'role list']).map(by('root:secret')),
+    ...inAll([
+      'user get u',
+      'role get keys',
+      'get k --prefix',
+      'put k1 v',
+      'put k2 v --prev-kv',
+    ]).map(by('u:pass')),
+    ...lines(['user get root', 'role get root', 'user list', 'role list', 'auth disable']).map(
+      by('u:pass'),
+    ),
+    ...lines(['get other', 'get k other', 'get "" --prefix', 'put k v --prev-kv', 'put k3 v']).map(
+      by('u:pass'),
+    ),
+    ...lines(['del k --prefix', 'del k1 k3 --prev-kv', 'compaction 3', 'alarm list', 'defrag']).map(
+      by('u:pass'),
+    ),
+    ...lines(['endpoint hashkv', 'alarm disarm', 'member remove 123', 'move-leader 123']).map(
+      by('u:pass'),
+    ),
+    ...lines(['get k', 'user list']).map(by('u:wrong')),
+    ...lines(['get k', 'user list']).map(by('nobody:pass')),
+    ...lines(['get k']).map(by('cn:pass')),
+    ...lines(['user delete root', 'user revoke-role root root', 'role delete root']).map(
+      by('root:secret'),
+    ),
+    ...lines(['user passwd u --interactive=false']).map((line) => ({
+      ...by('root:secret')(line),
+      stdin: 'new\n',
+    })),
+    ...lines(['get k']).map(by('u:pass')),
+    ...lines(['get k']).map(by('u:new')),
+    ...lines(['watch other']).map(by('u:new')),
+    ...lines(['role revoke-permission keys k --prefix', 'get k2']).map(by('root:secret')),
+    ...lines(['get k', 'get k2']).map(by('u:new')),
+    ...lines(['user delete u', 'role delete keys', 'user delete cn', 'auth disable']).map(
+      by('root:secret'),
+    ),
+    ...lines(['get k --user=root:secret', 'user delete root', 'role delete root', 'user list']),
+  ],
 };
+
+/** The same line as a user with a password. */
+function by(user: string): (line: CtlLine) => CtlLine {
+  return (line) => ({ ...line, args: [...line.args, `--user=${user}`] });
+}
 
 function lines(commands: readonly string[]): CtlLine[] {
   return commands.map((command) => ({ args: words(command) }));

@@ -1,7 +1,6 @@
 // Sends the same random operations to two servers in lockstep and stops at the first answer that
 // differs. What may differ between two correct servers is listed in `normalise` (both current) and
 // in version-differences.ts (against an older etcd); everything else is compared to the byte.
-import { comesLater } from './later.ts';
 import { type Operation, randomOperation, type World } from './operations.ts';
 import type { Message } from './proto.ts';
 import { Prng } from './random.ts';
@@ -74,7 +73,6 @@ export class Twin {
     if (due >= 0) return this.#queue.splice(due, 1)[0]?.operation as Operation;
     for (;;) {
       const operation = randomOperation(this.#prng, this.#world);
-      if (comesLater(operation.method)) continue;
       if (!this.#old || avoidedByOld(operation) === null) return operation;
     }
   }

@@ -13,6 +13,7 @@ import { Replica } from '../../src/replica/replica.ts';
 import { RequestIds } from '../../src/replica/request-ids.ts';
 import type { States } from '../../src/replica/state-transfers.ts';
 import { openStates } from '../../src/replica/states.ts';
+import { Access } from '../../src/server/access.ts';
 import { createLeaderCalls } from '../../src/server/leader-calls.ts';
 import { createLease, type LeaseService } from '../../src/server/lease.ts';
 import { MemberChanges } from '../../src/server/member-changes.ts';
@@ -245,6 +246,7 @@ export class Machine {
     const primary = createPrimaryLeases({ replica, checkpoints: false });
     const leases = createLease({
       replica,
+      access: new Access({ replica, tokens: authOptions().tokens }),
       primary,
       askLeader: createLeaderCalls({
         replica,

@@ -5,6 +5,9 @@ import type { ResponseHeader } from '../../src/codec/gen/etcdserverpb.ts';
 import { decode, encode, type Reader, type Writer } from '../../src/codec/wire.ts';
 import type { EtcdError } from '../../src/errors.ts';
 import type { Stop } from '../../src/ports.ts';
+import { Access } from '../../src/server/access.ts';
+import { createAuth } from '../../src/server/auth.ts';
+import { authMethods } from '../../src/server/auth-methods.ts';
 import { electionMethods } from '../../src/server/election.ts';
 import { createKv, kvMethods } from '../../src/server/kv.ts';
 import { createLeaderCalls } from '../../src/server/leader-calls.ts';
@@ -15,6 +18,7 @@ import type { Caller, Input, Method, Output } from '../../src/server/rpc.ts';
 import { DatabaseSize, Space } from '../../src/server/space.ts';
 import { createWatch } from '../../src/server/watch.ts';
 import type { Revision } from '../../src/types.ts';
+import { authOptions } from './auth.ts';
 import { type LoneOptions, LoneReplica, TICK_MS } from './lone-replica.ts';
 
 export class FakeCaller implements Caller {
@@ -103,7 +107,11 @@ export interface OpenStream<Req, Res> {
 }
 
 export async function startServices(options: ServiceOptions = {}, lone: LoneOptions = {}) {
-  const member = await LoneReplica.start(lone);
+  const { tokens, passwords } = authOptions();
+  const member = await LoneReplica.start({
+    ...lone,
+    bootstrap: { ...lone.bootstrap, auth: { tokens, passwords } },
+  });
   const { replica, clock } = member;
   const { store, hub } = replica.stateMachine;
   const size = new DatabaseSize(member.rows);
@@ -119,8 +127,10 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
   });
   const requestBytesMax = options.requestBytesMax ?? 1_572_864;
   const yields = { count: 0, between: () => {} };
+  const access = new Access({ replica, tokens });
   const kv = createKv({
     replica,
+    access,
     space,
     txnOpsMax: options.txnOpsMax ?? 128,
     requestBytesMax,
@@ -137,9 +147,54 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
     monotonic: () => clock.monotonic(),
     onFatal,
   });
+  const lease = leaseOf(member, options, { access, space, header });
+  clock.every(TICK_MS, () => lease.tick(clock.monotonic()));
+  const watch = createWatch({
+    access,
+    store,
+    hub,
+    random: { below: () => 0, u64: () => 0n },
+    requestBytesMax,
+    progressIntervalMs: options.progressIntervalMs ?? 600_000,
+    observer: { controlSent() {}, eventsSent() {}, progressSent() {} },
+    monotonic: () => clock.monotonic(),
+    header,
+    onFatal,
+  });
+  const now = (): ResponseHeader => header(store.revision);
+  const auth = createAuth({ replica, access, tokens, passwords, header: now });
+  const concurrency = { kv, lease, hub, onFatal };
+  const methods: readonly Method[] = [
+    ...kvMethods(kv),
+    ...leaseMethods(lease, onFatal),
+    ...watch.methods,
+    ...authMethods(auth),
+    ...lockMethods(concurrency),
+    ...electionMethods(concurrency),
+  ];
+
+  const run = <T>(promise: T | Promise<T>): Promise<T> =>
+    member.whileRunning(Promise.resolve(promise));
+  const parts = { member, replica, store, hub, clock, size, space, kv, lease, watch, auth, yields };
+  return { ...parts, ...callsOf(methods), run };
+}
+
+interface Basis {
+  readonly access: Access;
+  readonly space: Space;
+  readonly header: (revision: Revision) => ResponseHeader;
+}
+
+function leaseOf(
+  { replica, clock }: LoneReplica,
+  options: ServiceOptions,
+  { access, space, header }: Basis,
+) {
+  const { store } = replica.stateMachine;
   const unreached = (): Promise<never> => Promise.reject(new Error('no other member'));
-  const lease = createLease({
+  return createLease({
     replica,
+    access,
     primary: createPrimaryLeases({ replica, checkpoints: options.leaseCheckpoints ?? false }),
     askLeader: createLeaderCalls({ replica, clock, requestTimeoutMs: REQUEST_TIMEOUT_MS }),
     peers: options.leasePeers ?? { leaseKeepAlive: unreached, leaseTimeToLive: unreached },
@@ -149,30 +204,6 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
     space,
     header: () => header(store.revision),
   });
-  clock.every(TICK_MS, () => lease.tick(clock.monotonic()));
-  const watch = createWatch({
-    store,
-    hub,
-    random: { below: () => 0, u64: () => 0n },
-    requestBytesMax,
-    progressIntervalMs: options.progressIntervalMs ?? 600_000,
-    observer: { controlSent() {}, eventsSent() {}, progressSent() {} },
-    monotonic: () => clock.monotonic(),
-    header,
-  });
-  const concurrency = { kv, lease, hub, onFatal };
-  const methods: readonly Method[] = [
-    ...kvMethods(kv),
-    ...leaseMethods(lease, onFatal),
-    ...watch.methods,
-    ...lockMethods(concurrency),
-    ...electionMethods(concurrency),
-  ];
-
-  const run = <T>(promise: T | Promise<T>): Promise<T> =>
-    member.whileRunning(Promise.resolve(promise));
-  const parts = { member, replica, store, hub, clock, size, space, kv, lease, watch, yields };
-  return { ...parts, ...callsOf(methods), run };
 }
 
 function callsOf(methods: readonly Method[]) {
