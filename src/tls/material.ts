@@ -96,6 +96,8 @@ export class Material {
     this.#pair = this.#files[0] === '' ? null : new FileBacked(this.#files, keyPair);
     this.#authorities =
       info.trustedCaFile === '' ? null : new FileBacked([info.trustedCaFile], authorities);
+    // etcd: at start it is the caller who says what is wrong.
+    this.#pair?.get();
     this.#trusted = this.#authorities?.get() ?? null;
     this.context();
   }
