@@ -28,9 +28,12 @@ export function httpStatus(code: Code): number {
   return HTTP_STATUS[code];
 }
 
-/** The union of what the gateways of 3.4 to 3.7 answer; clients of every age find their key. */
+/**
+ * The union of what the gateways of 3.4 to 3.7 answer, in the order of 3.4; clients of every age
+ * find their key.
+ */
 export function errorBody({ code, message }: EtcdError): object {
-  return { error: message, code, message };
+  return { error: message, message, code };
 }
 
 /** As in `errorBody`, with the names that 3.4 and 3.5 use inside a stream. */

@@ -6,6 +6,7 @@ import { Metadata } from '@grpc/grpc-js';
 import { GrpcClient } from './client.ts';
 import { type ClusterServers, endpoint, type Seat } from './cluster-servers.ts';
 import { httpRequest } from './http-client.ts';
+import { newestErrorBody } from './json-text.ts';
 import { decode, type Message, method } from './proto.ts';
 import { until } from './servers.ts';
 import { plain } from './side.ts';
@@ -100,10 +101,7 @@ export class Transcript {
 
   async post(path: string, body: string, seat: Seat): Promise<void> {
     const answer = await httpRequest(seat.port, { method: 'POST', path, body });
-    // Decision B6: our error bodies have the keys of older gateways as well.
-    const text = answer.body
-      .replace(/^\{"error":"(?:[^"\\]|\\.)*",/, '{')
-      .replace(/,"grpc_code":\d+,"http_code":\d+/, '');
+    const text = newestErrorBody(answer.body);
     this.#chapter.push(`${path} @${seat.name}\nhttp ${answer.status} ${this.#mask(text)}`);
   }
 

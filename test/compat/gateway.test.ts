@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findBinaries } from './binaries.ts';
 import { PROBES, type Probe } from './gateway-probes.ts';
 import { type HttpAnswer, httpRequest, LineStream } from './http-client.ts';
-import { compactJson } from './json-text.ts';
+import { compactJson, newestErrorBody } from './json-text.ts';
 import { Server, until } from './servers.ts';
 
 const HEADERS = [
@@ -145,19 +145,11 @@ function normalBody({ headers, body }: HttpAnswer): string {
   if (!String(headers['content-type']).includes('json')) return JSON.stringify(readyzOrder(body));
   const lines = body.split('\n').map(compactJson).join('\n');
   return (
-    oldGenerationError(lines)
+    newestErrorBody(lines)
       // protojson's errors have one of two spaces here, which varies between builds.
       .replace(/"proto:\u00a0/g, '"proto: ')
       .replace(/"(dbSize|dbSizeInUse)":"\d+"/g, '"$1":"size"')
   );
-}
-
-/** Our errors also carry `error`, the text's older name, for clients of older gateways. */
-function oldGenerationError(text: string): string {
-  const fields = /^\{("error":"(?:[^"\\]|\\.)*"),"code"/.exec(text)?.[1];
-  if (fields === undefined) return text;
-  const message = fields.replace('"error"', '"message"');
-  return text.includes(message) ? text.replace(`${fields},`, '') : text;
 }
 
 /** The lines of the checks come in no particular order. */

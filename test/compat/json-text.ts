@@ -61,3 +61,13 @@ function fieldJson(field: protobuf.Field, value: unknown, prng: Prng | null): st
   }
   return JSON.stringify(value);
 }
+
+/**
+ * Error bodies of ours as the newest gateway writes them: without the keys of older ones (decision
+ * B6), and in its order. Other text as it is.
+ */
+export function newestErrorBody(text: string): string {
+  return text
+    .replace(/^\{"error":("(?:[^"\\]|\\.)*"),"message":\1,"code":(\d+)/, '{"code":$2,"message":$1')
+    .replace(/,"grpc_code":\d+,"http_code":\d+\}/, '}');
+}

@@ -2,7 +2,7 @@
 import { Metadata } from '@grpc/grpc-js';
 import { type GrpcAnswer, GrpcClient } from './client.ts';
 import { httpRequest } from './http-client.ts';
-import { compactJson, requestJson } from './json-text.ts';
+import { compactJson, newestErrorBody, requestJson } from './json-text.ts';
 import type { Operation } from './operations.ts';
 import { decode, encode, type Message, method } from './proto.ts';
 import type { Prng } from './random.ts';
@@ -149,9 +149,7 @@ export class Side {
     const answer = await httpRequest(this.port, { method: 'POST', path, body: json, headers });
     const type = String(answer.headers['content-type']);
     const ok = answer.status === 200;
-    const text = type.includes('json')
-      ? withoutErrorKey(compactJson(answer.body), ok)
-      : answer.body;
+    const text = type.includes('json') ? newestErrorBody(compactJson(answer.body)) : answer.body;
     return {
       outcome: `http ${answer.status} ${type}${ok ? '' : ` ${text}`}`,
       exact: [text],
@@ -159,14 +157,6 @@ export class Side {
       raw: `http ${answer.status} ${text}`,
     };
   }
-}
-
-/** Decision B6: our error bodies have the keys that the gateways of 3.4 and 3.5 have, too. */
-function withoutErrorKey(text: string, ok: boolean): string {
-  if (ok) return text;
-  return text
-    .replace(/^\{"error":"(?:[^"\\]|\\.)*",/, '{')
-    .replace(/,"grpc_code":\d+,"http_code":\d+\}\}$/, '}}');
 }
 
 /** A message as one line of text; bytes as quoted latin1, so that binary keys stay readable. */
