@@ -12,6 +12,7 @@ import {
   securityFlags,
   tracingFlags,
 } from './flags-edges.ts';
+import { extensionFlags } from './flags-extensions.ts';
 import { commandFlags, featureFlags, memberFlags, unsafeFlags } from './flags-member.ts';
 
 export const flags = {
@@ -24,6 +25,7 @@ export const flags = {
   ...tracingFlags,
   ...featureFlags,
   ...unsafeFlags,
+  ...extensionFlags,
   ...commandFlags,
 };
 
@@ -102,4 +104,5 @@ export const flagGroups: readonly FlagGroup[] = [
   group('Distributed tracing', tracingFlags),
   group('Features', featureFlags),
   group('Unsafe feature', unsafeFlags),
+  group('Extensions that etcd does not have', extensionFlags),
 ];

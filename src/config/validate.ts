@@ -6,6 +6,7 @@
 import { goDuration } from '../duration.ts';
 import { gateEnabled } from './feature-gates.ts';
 import type { Settings } from './flags.ts';
+import { extensionError } from './flags-extensions.ts';
 import { goQuote, ValueError } from './go-text.ts';
 import { type LogNote, note } from './note.ts';
 import { parseRotation } from './rotation.ts';
@@ -64,7 +65,8 @@ export function validate(config: Settings): Verdict {
     (config.advertiseClientUrls.length === 0 ? ADVERTISE_CLIENT_URLS_ERROR : null) ??
     featureError(config, notes) ??
     defaultName(config, notes) ??
-    tlsError(config);
+    tlsError(config) ??
+    extensionError(config);
   return { error, logReady: true, panic: null, notes };
 }
 

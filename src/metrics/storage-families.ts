@@ -141,6 +141,12 @@ export function diskMetrics(make: Families) {
       'The latency distribution of backend snapshots.',
       exponential(0.01, 2, 17),
     ),
+    /** Not etcd's; shown by a member that was asked to warn. */
+    spaceWarning: make.gaugeVec(
+      'etcd_ext_space_warning',
+      'Whether the database has reached the warning level below its quota (1) or not (0).',
+      [],
+    ),
     defragInflight: make.gauge(
       'etcd_disk_defrag_inflight',
       'Whether or not defrag is active on the member. 1 means active, 0 means not.',

@@ -33,7 +33,12 @@ import { peerObserver } from './peer-observation.ts';
 import { RequestStats } from './request-stats.ts';
 import { createRoleLog } from './role-log.ts';
 import type { Method } from './rpc.ts';
-import { countPromotion, maintenanceObserver, watchObserver } from './service-observation.ts';
+import {
+  countPromotion,
+  maintenanceObserver,
+  showSpaceWarning,
+  watchObserver,
+} from './service-observation.ts';
 import { SlowRequests } from './slow-requests.ts';
 import type { DatabaseSize } from './space.ts';
 import {
@@ -149,6 +154,10 @@ export class Observation {
   /** The leader was asked to promote a learner. */
   promoted(error: EtcdError | null): void {
     countPromotion(this.#metrics, error);
+  }
+
+  spaceWarning(isActive: boolean): void {
+    showSpaceWarning(this.#metrics, isActive);
   }
 
   /** From here on a scrape reads these parts. */

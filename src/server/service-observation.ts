@@ -24,6 +24,11 @@ export function watchObserver({ server }: Metrics): WatchObserver {
   };
 }
 
+/** Whether the warning level below the quota has been reached. */
+export function showSpaceWarning({ disk }: Metrics, isActive: boolean): void {
+  disk.spaceWarning.with({}).set(Number(isActive));
+}
+
 /** etcd: the label is the text of its own error, where the one that clients see is another. */
 const REASONS: ReadonlyMap<EtcdError, string> = new Map([
   [errors.memberNotFound, 'membership: ID not found'],

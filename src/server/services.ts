@@ -1,6 +1,6 @@
 /** The services of a member, and their methods as transports find them. */
 
-import type { ResponseHeader } from '../codec/gen/etcdserverpb.ts';
+import { AlarmAction, AlarmType, type ResponseHeader } from '../codec/gen/etcdserverpb.ts';
 import { gateEnabled } from '../config/feature-gates.ts';
 import type { Settings } from '../config/flags.ts';
 import { compactionOf, type Effective } from '../config/start.ts';
@@ -44,6 +44,7 @@ import { createPrimaryLeases } from './primary-leases.ts';
 import type { Method } from './rpc.ts';
 import { Space } from './space.ts';
 import { shownQuota } from './space-observation.ts';
+import { SpaceWatch } from './space-watch.ts';
 import { breathe, type Storage } from './storage.ts';
 import { createWatch, type WatchService } from './watch.ts';
 
@@ -189,9 +190,10 @@ function keyServices(
 
 /** What keeps the database in order. */
 function upkeepServices(
-  { config, log, storage, observation, onFatal }: ServiceOptions,
+  options: ServiceOptions,
   parts: Pick<MaintenanceDeps, 'leaderTransfer' | 'header'>,
 ) {
+  const { config, log, storage, observation, onFatal } = options;
   const { replica, engine, size, defragmentation } = storage;
   const { store } = replica.stateMachine;
   const serving = new Serving();
@@ -218,13 +220,37 @@ function upkeepServices(
     log,
     onFatal,
   });
+  const spaceWatch = newSpaceWatch(options);
   return {
     maintenance,
     serving,
     tick(nowMs: number): void {
       autoCompaction?.tick(nowMs);
+      spaceWatch?.tick(nowMs);
     },
   };
+}
+
+/** `null` where there is no quota. */
+function newSpaceWatch(options: ServiceOptions): SpaceWatch | null {
+  const { config, derived, log, storage, observation, onFatal } = options;
+  const { replica, size, defragmentation } = storage;
+  const { memberId } = replica;
+  const alarm = AlarmType.NOSPACE;
+  if (derived.quotaBytes === null) return null;
+  return new SpaceWatch({
+    quotaBytes: derived.quotaBytes,
+    warningPercent: config.extSpaceWarningPercent,
+    clearPercent: config.extSpaceAlarmClearPercent,
+    size,
+    isAlarmed: () =>
+      replica.stateMachine.alarms.list(alarm).some((entry) => entry.memberId === memberId),
+    defragment: () => defragmentation.run(() => replica.flush()),
+    disarm: () => replica.propose('alarm', { action: AlarmAction.DEACTIVATE, memberId, alarm }),
+    warned: (isActive) => observation.spaceWarning(isActive),
+    log,
+    onFatal,
+  });
 }
 
 /** The services that need the leader for some of their answers. */
