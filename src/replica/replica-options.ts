@@ -1,6 +1,5 @@
 /** What a replica is made of, and what it tells about itself. */
 
-import type { EtcdError } from '../errors.ts';
 import type { Clock, PeerAddress, Peers, StagedRows } from '../ports.ts';
 import type { ConfState, Entry } from '../raft/messages.ts';
 import type { Raft, Role } from '../raft/raft.ts';
@@ -32,7 +31,7 @@ export interface ReplicaObserver {
   snapshotInstalled(index: Index): void;
   leaseExpired(): void;
   /** A request that was applied did not fit; this member raises its alarm. */
-  quotaExceeded(error: EtcdError): void;
+  quotaExceeded(): void;
 }
 
 export interface ReplicaOptions {

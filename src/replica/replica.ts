@@ -444,7 +444,7 @@ export class Replica {
       this.#proposals.resolve(requestId, result);
     } else if (result === errors.noSpace && !this.stateMachine.alarms.has(AlarmType.NOSPACE)) {
       // etcd: the request that crossed the quota was applied; each member tells of itself.
-      this.#options.observer.quotaExceeded(result);
+      this.#options.observer.quotaExceeded();
       this.raiseNoSpace().then(
         () => this.#proposals.reject(requestId, result),
         (error: unknown) => this.#fail(error),

@@ -340,7 +340,7 @@ function replicaObserver(
     leaseExpired() {
       server.leaseExpiredTotal.inc();
     },
-    quotaExceeded: (error) => logQuotaExceeded(config, log, error),
+    quotaExceeded: () => logQuotaExceeded(config.quotaBackendBytes, log),
   };
 }
 

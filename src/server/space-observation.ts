@@ -4,7 +4,6 @@ import { AlarmType } from '../codec/gen/etcdserverpb.ts';
 import type { Settings } from '../config/flags.ts';
 import { DEFAULT_QUOTA_BYTES } from '../config/start.ts';
 import { goDuration } from '../duration.ts';
-import type { EtcdError } from '../errors.ts';
 import { humanBytes } from '../human-bytes.ts';
 import type { Log, LogFields } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
@@ -40,15 +39,11 @@ export function logQuota({ quotaBackendBytes: bytes }: Settings, log: Log): void
   log.info('enabled backend quota', fields);
 }
 
-/** etcd: the size is shown as it was configured. */
-export function logQuotaExceeded(
-  { quotaBackendBytes }: Settings,
-  log: Log,
-  error: EtcdError,
-): void {
+/** etcd: the size is shown as it was configured, and the error is not the one that clients get. */
+export function logQuotaExceeded(quotaBackendBytes: number, log: Log): void {
   log.warn('message exceeded backend quota; raising alarm', {
     ...sized('quota-size', quotaBackendBytes),
-    error: error.message,
+    error: 'etcdserver: no space',
   });
 }
 

@@ -14,7 +14,7 @@ import { until } from '../compat/servers.ts';
 const KIB = 1024;
 const VALUE = 16 * KIB;
 const KEYS = 100;
-/** Of the SSD kind; a loaded machine takes longer, a stopped world takes as long as all of it. */
+/** Round trips that must fit into a defragmentation: a world that stops would allow one. */
 const STEPS_MIN = 20;
 
 let ends: (() => Promise<unknown>)[] = [];
