@@ -1,4 +1,4 @@
-// A backup is taken from a busy server: how long it takes, what it costs in CPU time and memory, and
+// A backup is taken of a busy server: how long it takes, what it costs in CPU time and memory, and
 // what a client that goes on writing notices of it; then what it takes to make a data folder of it.
 //   node bench/snapshot.mjs [--ours CMD] [--other CMD] [--mib 1024] [--rounds 1] [--ctl etcdctl]
 // Invariant: a snapshot counts only when the tool that saved it has found its hash right.

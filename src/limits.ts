@@ -141,6 +141,8 @@ export const limits = {
   peerRemotesMax: 64,
   /** Bytes of a received state that are loaded before other work runs. */
   snapshotSliceBytes: 64 * KIB,
+  /** Milliseconds for which a snapshot to a client works before it rests as long. */
+  snapshotWorkMs: 5,
   /** Bytes of a snapshot that wait for the network before it holds back. */
   snapshotBufferedBytesMax: 1 * MIB,
   /** Bytes of a received state that wait to be synced. */

@@ -33,7 +33,7 @@ import {
 import { Code, EtcdError, errors } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Log } from '../log.ts';
-import type { Engine } from '../ports.ts';
+import type { Clock, Engine } from '../ports.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { MemberId, Revision } from '../types.ts';
 import { SERVER_VERSION } from '../version.ts';
@@ -69,7 +69,7 @@ export interface MaintenanceDeps {
   readonly header: (revision: Revision) => ResponseHeader;
   readonly breathe: () => Promise<void>;
   readonly observer: MaintenanceObserver;
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, 'monotonic' | 'every'>;
   readonly onFatal: (error: unknown) => void;
 }
 
@@ -91,10 +91,10 @@ export function createMaintenance(deps: MaintenanceDeps) {
   ): Promise<T> => {
     if (hashes >= limits.hashesMax) throw errors.tooManyRequests;
     hashes++;
-    const started = deps.monotonic();
+    const started = deps.clock.monotonic();
     try {
       const result = await work();
-      ended((deps.monotonic() - started) / 1000);
+      ended((deps.clock.monotonic() - started) / 1000);
       return result;
     } finally {
       hashes--;

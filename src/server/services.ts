@@ -209,7 +209,7 @@ function upkeepServices(
     ...parts,
     breathe,
     observer: observation.maintenance,
-    monotonic: () => systemClock.monotonic(),
+    clock: systemClock,
     onFatal,
   });
   const autoCompaction = startAutoCompaction(compactionOf(config), {

@@ -102,9 +102,17 @@ async function setUp(rows: readonly RowWrite[] = []) {
   await engine.write(rows);
   const stopping = new AbortController();
   const fatal: unknown[] = [];
+  const time = { now: 0, rests: [] as number[] };
   const start = createSnapshot({
     observer: { snapshotSent() {} },
-    monotonic: () => 0,
+    clock: {
+      monotonic: () => time.now,
+      every: (ms, fn) => {
+        time.rests.push(ms);
+        const soon = setImmediate(fn);
+        return () => clearImmediate(soon);
+      },
+    },
     replica: {
       flush: () => Promise.resolve(),
       stopping: stopping.signal,
@@ -118,7 +126,7 @@ async function setUp(rows: readonly RowWrite[] = []) {
     start({}, caller, output);
     return output;
   };
-  return { engine, stopping, fatal, take };
+  return { engine, stopping, fatal, take, time };
 }
 
 async function imageOf(output: TestOutput): Promise<Buffer> {
@@ -206,6 +214,17 @@ it('waits for the network', async () => {
   expect(most).toBeGreaterThan(limits.snapshotBufferedBytesMax);
   expect(most).toBeLessThan(limits.snapshotBufferedBytesMax + MIB);
   expect(engine.views).toBe(0);
+});
+
+it('rests as long as it has worked', async () => {
+  const { take, time } = await setUp(large);
+  const output = new TestOutput();
+  output.onSend = () => {
+    time.now += 2;
+  };
+  await imageOf(take(output));
+  expect(time.rests.length).toBeGreaterThan(10);
+  for (const ms of time.rests) expect(ms).toBeGreaterThanOrEqual(limits.snapshotWorkMs);
 });
 
 it('ends when the caller goes away, also while it waits for the network', async () => {

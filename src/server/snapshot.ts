@@ -1,13 +1,15 @@
 /**
  * Maintenance.Snapshot: the state of this member as a bbolt file, the form in which etcd and its
- * tools take it, followed by its SHA-256. It holds back when the network does.
+ * tools take it, followed by its SHA-256. It holds back when the network does, and rests as long as
+ * it works: a backup may take longer, those who write meanwhile should not.
  */
 
 import { createHash } from 'node:crypto';
 import type { SnapshotRequest, SnapshotResponse } from '../codec/gen/etcdserverpb.ts';
 import { errors } from '../errors.ts';
 import { limits } from '../limits.ts';
-import type { Engine } from '../ports.ts';
+import { pause } from '../pause.ts';
+import type { Clock, Engine } from '../ports.ts';
 import type { Replica } from '../replica/replica.ts';
 import { openImage } from '../replica/state-image.ts';
 import type { StateMachine } from '../replica/state-machine.ts';
@@ -20,7 +22,7 @@ export interface SnapshotDeps {
   readonly engine: Engine;
   readonly breathe: () => Promise<void>;
   readonly observer: { snapshotSent(seconds: number): void };
-  readonly monotonic: () => number;
+  readonly clock: Pick<Clock, 'monotonic' | 'every'>;
   readonly onFatal: (error: unknown) => void;
 }
 
@@ -49,17 +51,23 @@ async function streamSnapshot(
   caller: Caller,
   output: Output<SnapshotResponse>,
 ): Promise<void> {
-  const { replica, engine } = deps;
+  const { replica, engine, clock } = deps;
+  const { snapshotBufferedBytesMax, snapshotWorkMs } = limits;
+  let workingSince = clock.monotonic();
   const pace = async (): Promise<void> => {
-    if (output.bufferedBytes > limits.snapshotBufferedBytesMax) await drained(output, caller);
+    const worked = clock.monotonic() - workingSince;
+    const isAhead = output.bufferedBytes > snapshotBufferedBytesMax;
+    if (isAhead) await drained(output, caller);
+    else if (worked >= snapshotWorkMs) await pause(clock, worked, replica.stopping);
     else await deps.breathe();
+    if (isAhead || worked >= snapshotWorkMs) workingSince = clock.monotonic();
     if (caller.cancelled) throw errors.contextCanceled;
     if (replica.stopping.aborted) throw errors.stopped;
   };
   await replica.flush();
   await pace();
   const version = replica.stateMachine.clusterVersion;
-  const started = deps.monotonic();
+  const started = clock.monotonic();
   const image = await openImage(engine, pace);
   try {
     const hash = createHash('sha256');
@@ -72,7 +80,7 @@ async function streamSnapshot(
       send(blob);
     }
     send(hash.digest());
-    deps.observer.snapshotSent((deps.monotonic() - started) / 1000);
+    deps.observer.snapshotSent((clock.monotonic() - started) / 1000);
   } finally {
     await image.close();
   }
