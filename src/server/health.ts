@@ -1,11 +1,13 @@
 /** What a member says about its health over HTTP (`etcdhttp/health.go`). */
 
+import { ROOT } from '../auth/auth-store.ts';
 import { AlarmType, type RangeRequest } from '../codec/gen/etcdserverpb.ts';
 import { EtcdError } from '../errors.ts';
 import { readOptions } from '../mvcc/range.ts';
 import type { Replica } from '../replica/replica.ts';
 import { keyFromText } from '../types.ts';
 import type { Kv } from './kv.ts';
+import type { Caller } from './rpc.ts';
 
 export interface HealthObserver {
   /** `/health` was asked. */
@@ -27,6 +29,14 @@ const HEALTH_RANGE: RangeRequest = {
   serializable: false,
 };
 
+/** etcd: the member asks as root, so that users and roles do not matter to its health. */
+const ITSELF: Caller = {
+  commonName: ROOT,
+  cancelled: false,
+  metadata: () => null,
+  onCancel: () => () => {},
+};
+
 type Check = () => Promise<string | null>;
 
 export interface Health {
@@ -46,7 +56,7 @@ export function createHealth(
 
   async function read(linearizable: boolean): Promise<string | null> {
     try {
-      await kv.range({ ...HEALTH_RANGE, serializable: !linearizable });
+      await kv.range({ ...HEALTH_RANGE, serializable: !linearizable }, ITSELF);
       return null;
     } catch (error) {
       if (error instanceof EtcdError) return error.message;
