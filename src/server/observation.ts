@@ -413,7 +413,7 @@ function healthObserver({ server }: Metrics): HealthObserver {
 }
 
 function readGauges(metrics: Metrics, { replica, size, watch }: Observed): void {
-  const { server, mvcc, network, lease } = metrics;
+  const { server, mvcc, network, lease, auth } = metrics;
   const { store, hub, counts, clusterVersion, members, lessor } = replica.stateMachine;
   const Local = hexId(replica.memberId);
   for (const { id } of members.list()) network.knownPeers.with({ Local, Remote: hexId(id) }).set(1);
@@ -437,6 +437,7 @@ function readGauges(metrics: Metrics, { replica, size, watch }: Observed): void 
   mvcc.txnTotal.value = counts.txns;
   mvcc.rangeTotal.value = counts.ranges;
   mvcc.totalPutSizeInBytes.set(counts.putBytes);
+  auth.revision.set(replica.stateMachine.auth.revision);
   mvcc.currentRevision.set(store.revision);
   mvcc.compactRevision.set(store.compactRevision);
   mvcc.keysTotal.set(store.keyCount);

@@ -135,7 +135,6 @@ const VARIES = new RegExp(
   [
     '_sum(\\{|$)',
     '_bucket\\{',
-    '^etcd_debugging_auth_revision',
     '^etcd_debugging_disk_backend_commit',
     '^etcd_disk_(backend_commit|wal_)',
     '^etcd_debugging_snap_save_marshalling',

@@ -175,8 +175,8 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
 
   const run = <T>(promise: T | Promise<T>): Promise<T> =>
     member.whileRunning(Promise.resolve(promise));
-  const parts = { member, replica, store, hub, clock, size, space, kv, lease, watch, auth, yields };
-  return { ...parts, ...callsOf(methods), run };
+  const parts = { member, replica, store, hub, clock, size, space, kv, lease, watch, yields };
+  return { ...parts, auth, passwords, ...callsOf(methods), run };
 }
 
 interface Basis {

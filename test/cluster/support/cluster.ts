@@ -60,6 +60,8 @@ interface Status {
 
 export class Cluster {
   readonly network: Network;
+  /** `name:password` for etcdctl, where authentication is on. */
+  user = '';
   readonly #options: ClusterOptions;
   readonly #dir: string;
   /** Those that belong to it, running or not. */
@@ -162,7 +164,8 @@ export class Cluster {
     // A learner answers next to nothing.
     const able = at.filter((member) => member.running && this.isVoter(member));
     const command = [`--endpoints=${able.map(({ endpoint }) => endpoint)}`, ...args];
-    const env = { PATH: process.env['PATH'] ?? '', ETCDCTL_API: '3' };
+    const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'] ?? '', ETCDCTL_API: '3' };
+    if (this.user !== '') env['ETCDCTL_USER'] = this.user;
     const { stdout } = await run(this.#options.ctl, command, { env, timeout: CTL_MS_MAX });
     return stdout;
   }
