@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { authOptions, type FakeAuth } from '../../test/support/auth.ts';
-import { FakeCaller, FakeOutput } from '../../test/support/services.ts';
 import { MemoryRows } from '../../test/support/memory-rows.ts';
+import { FakeCaller, FakeOutput } from '../../test/support/services.ts';
 import { AuthStore } from '../auth/auth-store.ts';
 import { NOBODY } from '../auth/identity.ts';
 import { errors } from '../errors.ts';
@@ -105,12 +105,24 @@ describe('an answer', () => {
   it('is given up when permissions change while it is made', async () => {
     auth.enable();
     caller.headers.set('token', tokenOf('root', 5));
-    const unchanged = access.guard(caller, () => null, () => 'answer');
+    const unchanged = access.guard(
+      caller,
+      () => null,
+      () => 'answer',
+    );
     await expect(unchanged).resolves.toBe('answer');
-    const changed = access.guard(caller, () => null, () => auth.addRole('r'));
+    const changed = access.guard(
+      caller,
+      () => null,
+      () => auth.addRole('r'),
+    );
     await expect(changed).rejects.toBe(errors.authOldRevision);
     let asked = 0;
-    const refused = access.guard(caller, () => errors.permissionDenied, () => asked++);
+    const refused = access.guard(
+      caller,
+      () => errors.permissionDenied,
+      () => asked++,
+    );
     await expect(refused).rejects.toBe(errors.permissionDenied);
     expect(asked).toBe(0);
   });

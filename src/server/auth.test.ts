@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { putRequest } from '../../test/support/lone-replica.ts';
 import { FakeCaller, type Services, startServices } from '../../test/support/services.ts';
+import { Type } from '../codec/gen/authpb.ts';
 import {
   decodeWatchResponse,
   encodeWatchRequest,
   type WatchCreateRequest,
 } from '../codec/gen/etcdserverpb.ts';
-import { Type } from '../codec/gen/authpb.ts';
 import { decodeLockResponse, encodeLockRequest } from '../codec/gen/v3lockpb.ts';
 import { Code, errors } from '../errors.ts';
 import { readOptions } from '../mvcc/range.ts';
@@ -80,9 +80,7 @@ describe('logging in', () => {
     const u = await login('u', 'pass');
     const root = await login('root', 'secret');
     const { auth } = services;
-    await run(
-      auth.userChangePassword({ name: 'u', password: 'new', hashedPassword: '' }, root),
-    );
+    await run(auth.userChangePassword({ name: 'u', password: 'new', hashedPassword: '' }, root));
     await expect(range('k', u)).rejects.toBe(errors.invalidAuthToken);
     const again = await login('u', 'new');
     await run(auth.userDelete({ name: 'u' }, root));
