@@ -51,6 +51,9 @@ beforeAll(() => {
   write('ed', generateKeyPairSync('ed25519'));
   writeFileSync(file('garbage'), 'garbage\n');
   writeFileSync(file('empty'), '');
+  const pem = (kind: string): string => `-----BEGIN ${kind}-----\nAAAA\n-----END ${kind}-----\n`;
+  writeFileSync(file('broken.key'), pem('RSA PRIVATE KEY'));
+  writeFileSync(file('broken.pub'), pem('PUBLIC KEY'));
 });
 
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -114,6 +117,8 @@ it('refuses wrong keys in the words of etcd', () => {
       ['ec.key'],
       'x509: failed to parse private key (use ParseECPrivateKey instead for this key format)',
     ],
+    ['RS256', ['broken.key'], 'x509: failed to parse private key'],
+    ['ES256', ['broken.pub'], 'x509: failed to parse public key'],
     ['RS256', ['ed.key'], 'key is not a valid RSA private key'],
     ['RS256', ['ec.pub'], 'key is not a valid RSA public key'],
     ['ES256', ['ed.key'], 'key is not a valid ECDSA private key'],
