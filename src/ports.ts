@@ -92,7 +92,10 @@ export interface Engine extends DurableRows {
   snapshot(): EngineSnapshot;
   /** Another set of rows, empty, which readers of the engine do not see. One at a time. */
   beginReplacement(): Promise<Replacement>;
-  /** Gives the space of deleted rows back to the disk. Reads and writes go on meanwhile. */
+  /**
+   * Gives the space of deleted rows back to the disk. Reads and writes go on meanwhile. Rejects
+   * with an `EtcdError`, with nothing changed, when the disk is too full for it.
+   */
   compact(): Promise<void>;
   /** Bytes on disk. */
   sizeOnDisk(): Promise<number>;

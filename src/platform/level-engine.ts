@@ -13,10 +13,11 @@
  * It knows nothing of what rows mean.
  */
 
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { assert } from '../assert.ts';
+import { Code, EtcdError } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type {
   DurableRows,
@@ -162,6 +163,7 @@ export class LevelEngine implements Engine {
    */
   async compact(): Promise<void> {
     await this.#leftovers.idle();
+    await this.#assureRoom();
     try {
       await this.#db.compactRange(FIRST, LAST);
       if ((await this.sizeOnDisk()) > REWRITE_BYTES_MAX) return;
@@ -170,6 +172,15 @@ export class LevelEngine implements Engine {
     } catch (error) {
       throw engineError(this.#path, error, 'failed');
     }
+  }
+
+  /** LevelDB does not survive a merge that finds no room: nothing can be written after it. */
+  async #assureRoom(): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#path);
+    const needed = Math.min(await this.sizeOnDisk(), MERGE_BYTES_MAX);
+    if (bavail * bsize >= needed) return;
+    const text = `${this.#path}: no space left on device: ${needed} bytes are needed for a while`;
+    throw new EtcdError(Code.UNKNOWN, text);
   }
 
   async sizeOnDisk(): Promise<number> {
@@ -424,6 +435,8 @@ const ROWS_PER_WALK_STEP = 256;
 const WALK_READ_AHEAD_BYTES = 256 * 1024;
 /** Bytes that one trip to the thread pool may bring back. */
 const SCAN_READ_AHEAD_BYTES = 1024 * 1024;
+/** What LevelDB reads and writes in one merge, at most: twelve young files, or a few old ones. */
+const MERGE_BYTES_MAX = 64 * 1024 * 1024;
 /** Limit: size of a store that compaction rewrites as a whole. */
 const REWRITE_BYTES_MAX = 64 * 1024 * 1024;
 /** Above the rows of every generation there will ever be. */
