@@ -19,6 +19,8 @@ export interface AccessDeps {
     readonly stateMachine: { readonly auth: AuthStore };
   };
   readonly tokens: Pick<TokenProvider, 'info' | 'waitsFor'>;
+  /** Hears of tokens that are not taken. */
+  readonly refused?: (token: string) => void;
 }
 
 type Check = (who: Identity) => EtcdError | null;
@@ -29,11 +31,13 @@ export class Access {
   readonly auth: AuthStore;
   readonly #replica: AccessDeps['replica'];
   readonly #tokens: AccessDeps['tokens'];
+  readonly #refused: AccessDeps['refused'];
 
-  constructor({ replica, tokens }: AccessDeps) {
+  constructor({ replica, tokens, refused }: AccessDeps) {
     this.auth = replica.stateMachine.auth;
     this.#replica = replica;
     this.#tokens = tokens;
+    this.#refused = refused;
   }
 
   get enabled(): boolean {
@@ -55,7 +59,7 @@ export class Access {
     const found = this.#info(token);
     if (found !== null) return found;
     const index = this.#tokens.waitsFor(token);
-    if (index < this.#replica.applied) throw errors.invalidAuthToken;
+    if (index < this.#replica.applied) throw this.#invalid(token);
     return this.#identifyLater(token, index);
   }
 
@@ -91,6 +95,11 @@ export class Access {
     return answer;
   }
 
+  #invalid(token: string): EtcdError {
+    this.#refused?.(token);
+    return errors.invalidAuthToken;
+  }
+
   #info(token: string): Identity | null {
     return this.#tokens.info(token, this.auth.revision);
   }
@@ -103,11 +112,11 @@ export class Access {
     try {
       await this.#replica.whenApplied(index + 1);
     } catch (error) {
-      if (error === errors.timeoutWaitAppliedIndex) throw errors.invalidAuthToken;
+      if (error === errors.timeoutWaitAppliedIndex) throw this.#invalid(token);
       throw error;
     }
     const found = this.#info(token);
-    if (found === null) throw errors.invalidAuthToken;
+    if (found === null) throw this.#invalid(token);
     return found;
   }
 }

@@ -7,6 +7,7 @@ import { compactionOf, type Effective } from '../config/start.ts';
 import { errors } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { PeerApi } from '../peer/peer-api.ts';
+import { tokenFingerprint } from '../platform/auth-token.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
 import type { Revision } from '../types.ts';
@@ -110,7 +111,13 @@ export function createServices(options: ServiceOptions): Served {
     log,
     electionTicks: derived.electionTicks,
   });
-  const access = new Access({ replica, tokens: options.auth.tokens });
+  const access = new Access({
+    replica,
+    tokens: options.auth.tokens,
+    refused(token) {
+      log.warn('invalid auth token', { 'token-fingerprint': tokenFingerprint(token) });
+    },
+  });
   const basis = { access, space, header };
   const { kv, watch } = keyServices(options, basis);
   const { lease, primary, cluster, changeMembers, tick } = leaderServices(options, basis);

@@ -171,8 +171,8 @@ describe('a simple token', () => {
       expect([await unused.get('k'), await used.get('k')]).toEqual([INVALID, OK]);
     }));
 
-  it('is refused when it is made up, before anything is said of the request', () =>
-    withUsers(async (root) => {
+  it('is refused when it is made up, before anything is said of the request', async () => {
+    await withUsers(async (root) => {
       const user = await root.login('u', 'p');
       for (const token of [
         'x',
@@ -186,7 +186,10 @@ describe('a simple token', () => {
       }
       expect(await root.as('').get('k')).toBe('3 etcdserver: user name is empty');
       expect(await root.as('').get('')).toBe('3 etcdserver: key is not provided');
-    }));
+    });
+    const line = /"msg":"invalid auth token","token-fingerprint":"2d711642b726"/;
+    for (const { log } of servers) expect(log).toMatch(line);
+  });
 });
 
 /** A permission, a request, and whether etcd lets it pass. */
