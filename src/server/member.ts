@@ -19,7 +19,7 @@ import { serviceResolver } from '../platform/resolve.ts';
 import type { Replica } from '../replica/replica.ts';
 import { type ClusterId, hexId, type MemberId } from '../types.ts';
 import { Wal } from '../wal/wal.ts';
-import { openAuth } from './auth-parts.ts';
+import { type AuthParts, openAuth } from './auth-parts.ts';
 import { ClusterVersion } from './cluster-version.ts';
 import type { MemoryFolder } from './data-folder.ts';
 import { debugVars } from './debug-vars.ts';
@@ -146,6 +146,7 @@ interface SecuredOptions extends MemberOptions {
 
 interface Parts {
   readonly storage: Storage;
+  readonly auth: AuthParts;
   readonly transport: Transport;
   readonly peerClient: PeerClient;
   readonly observation: Observation;
@@ -195,7 +196,8 @@ async function openParts(options: SecuredOptions, signal: AbortSignal): Promise<
     clusterVersion,
     onFatal,
   });
-  const parts = { storage, transport, peerClient, observation, served, clusterVersion, monitors };
+  const rest = { peerClient, observation, served, clusterVersion, monitors };
+  const parts = { storage, auth, transport, ...rest };
   try {
     await monitors.begin(storage.restarted);
   } catch (error) {
@@ -206,8 +208,10 @@ async function openParts(options: SecuredOptions, signal: AbortSignal): Promise<
 }
 
 /** Who still waits for an answer is told that the server stops, before the connections end. */
-async function closeParts({ storage, peerClient, observation, monitors }: Parts): Promise<void> {
+async function closeParts(parts: Parts): Promise<void> {
+  const { storage, auth, peerClient, observation, monitors } = parts;
   await monitors.close();
+  await auth.passwords.close();
   await storage.close();
   peerClient.close();
   await observation.close();
