@@ -25,6 +25,8 @@ export const limits = {
   appendsInflightBytesMax: 64 * MIB,
   /** Bytes of proposals a leader keeps uncommitted before it refuses more. */
   uncommittedBytesMax: 256 * MIB,
+  /** Terms and indexes that other members may name; beyond it nobody can have counted. */
+  raftNumberMax: 2 ** 52,
   /** Linearizable reads that wait for a quorum on the leader; beyond it they are dropped. */
   readsPendingMax: 10_000,
   /** etcd: bytes of gRPC overhead allowed beyond --max-request-bytes. */

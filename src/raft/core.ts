@@ -44,6 +44,8 @@ export interface Settings {
   readonly window: InflightLimits;
   /** Reads the bytes of a conf-change entry; `null` when they are malformed. */
   readonly decodeConfChange: (entry: Entry) => ConfChange | ConfChangeV2 | null;
+  /** Why an entry of another member must not enter the log; `null`: it may. */
+  readonly entryProblem: (entry: Entry) => string | null;
 }
 
 export interface Outbox {

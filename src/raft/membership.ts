@@ -56,7 +56,7 @@ export function normalize(config: ConfState): ConfState {
   return result;
 }
 
-function isConsistent(config: ConfState): boolean {
+export function isConsistent(config: ConfState): boolean {
   const voters = new Set([...config.voters, ...config.votersOutgoing]);
   if (config.learners.some((id) => voters.has(id))) return false;
   if (config.learnersNext.some((id) => !config.votersOutgoing.includes(id))) return false;

@@ -34,6 +34,7 @@ import { RaftLog } from './raft-log.ts';
 import { answerConfirmedReads, requestRead } from './read-index.ts';
 import { ReadQueue } from './reads.ts';
 import { hasReady, persisted, type Ready, takeReady } from './ready.ts';
+import { refusalOf } from './refusal.ts';
 import { appliedMetadata, maybeCommit } from './replication.ts';
 import { type RaftStatus, statusOf } from './status.ts';
 import { step } from './step.ts';
@@ -62,6 +63,8 @@ export interface RaftOptions {
    * configuration. Passed in so that this folder does not know the encoding.
    */
   readonly decodeConfChange: (entry: Entry) => ConfChange | ConfChangeV2 | null;
+  /** Why an entry that another member sends could not be applied here; nothing, unless given. */
+  readonly entryProblem?: (entry: Entry) => string | null;
   readonly restored: RestoredState;
 }
 
@@ -170,8 +173,11 @@ export class Raft {
     else tickElection(core);
   }
 
-  step(message: Message): void {
-    step(this.#core, message);
+  /** `null`, or why the message was refused: no member that keeps to the protocol sends it. */
+  step(message: Message): string | null {
+    const refusal = refusalOf(this.#core, message);
+    if (refusal === null) step(this.#core, message);
+    return refusal;
   }
 
   /** False: dropped, nothing will come of it. True says only that it was not dropped here. */
@@ -228,13 +234,14 @@ export class Raft {
 
   /**
    * Called when a conf-change entry is applied, with `null` for one that was found invalid.
-   * Returns the configuration from here on.
+   * Returns the configuration from here on. A leader only appends changes that can be made; one
+   * that cannot is a broken leader's, and changes nothing on any member.
    */
   applyConfChange(change: ConfChange | ConfChangeV2 | null): ConfState {
     const core = this.#core;
     if (change === null) return core.config;
     const result = changeMembership(core.config, change);
-    assert(result.ok, 'a conf change in the log can be made: it was validated when appended');
+    if (!result.ok) return core.config;
     core.config = result.config;
     syncProgress(core);
     // etcd: a leader that was removed or demoted goes on until it stops itself.
@@ -304,6 +311,7 @@ function coreOf(options: RaftOptions): Core {
         bytesMax: options.appendsInflightBytesMax ?? limits.appendsInflightBytesMax,
       },
       decodeConfChange: options.decodeConfChange,
+      entryProblem: options.entryProblem ?? (() => null),
     },
     log: new RaftLog({
       base: { index: restored.snapshot.index, term: restored.snapshot.term },

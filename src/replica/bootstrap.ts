@@ -18,6 +18,7 @@ import { Raft } from '../raft/raft.ts';
 import type { ClusterId, Index, MemberId } from '../types.ts';
 import { clusterVersionProblem } from '../version.ts';
 import { type Recovered, Wal, type WalObserver, type WalOptions } from '../wal/wal.ts';
+import { entryProblem } from './entry-problem.ts';
 import { type ForcedLog, forceAlone } from './force-new-cluster.ts';
 import { BootstrapError, type Founding, foundingLog } from './founding.ts';
 import { openStateMachine, type StateOptions } from './open-state.ts';
@@ -108,6 +109,7 @@ async function assemble(
     applyBytesMax: limits.applyBytesPerTurnMax,
     decodeConfChange: ({ type, data }) =>
       type === 'conf-change' ? decodeConfChange(data) : decodeConfChangeV2(data),
+    entryProblem,
     restored: {
       hardState: log.hardState,
       snapshot: log.snapshot,

@@ -1,7 +1,7 @@
 /** What a replica is made of, and what it tells about itself. */
 
 import type { Clock, PeerAddress, Peers, StagedRows } from '../ports.ts';
-import type { ConfState, Entry } from '../raft/messages.ts';
+import type { ConfState, Entry, Message } from '../raft/messages.ts';
 import type { Raft, Role } from '../raft/raft.ts';
 import type { ClusterId, Index, MemberId } from '../types.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -25,6 +25,8 @@ export interface ReplicaObserver {
   /** A request proposed here was answered, so long after it began. */
   requestAnswered(kind: string, seconds: number): void;
   proposalFailed(): void;
+  /** Another member sent what none should. */
+  messageRefused(message: Message, reason: string): void;
   roleChanged(role: Role, self: MemberId): void;
   snapshotSaved(index: Index): void;
   /** The state was replaced by another member's, which stands at `index`. */

@@ -351,10 +351,15 @@ export class Replica {
     if (this.#state !== 'running') return;
     const messages = this.#messages;
     this.#messages = [];
-    for (const message of messages) this.#raft.step(message);
+    for (const message of messages) this.#step(message);
     const context = this.#reads.open();
     if (context !== null) this.#raft.requestRead(context);
     this.#drainReady();
+  }
+
+  #step(message: Message): void {
+    const refusal = this.#raft.step(message);
+    if (refusal !== null) this.#options.observer.messageRefused(message, refusal);
   }
 
   #drainReady(): void {
@@ -567,7 +572,7 @@ export class Replica {
 
   #takeSnapshot(message: SnapMessage): boolean {
     if (this.#state !== 'running') return false;
-    this.#guard(() => this.#raft.step(message));
+    this.#guard(() => this.#step(message));
     this.#schedule();
     return this.#raft.snapshotPending;
   }

@@ -325,6 +325,9 @@ function replicaObserver(
     proposalFailed() {
       server.proposalsFailedTotal.inc();
     },
+    messageRefused({ type, from }, error) {
+      log.error('refused Raft message', { type, from: hexId(from), error });
+    },
     roleChanged(role, self) {
       logRole(role, self);
       if (role.lead === null || role.lead === lead) return;

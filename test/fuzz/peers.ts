@@ -3,7 +3,8 @@
  * messages, states, and streams, which the member dials and the attacker answers.
  *
  * What a member may say, the attacker may say: terms rise and leaders change. So these attacks
- * disturb the service, and must not end it.
+ * disturb the service, and must not end it. Not said is what ends a member by right: that it was
+ * removed (status 410, or the entry that removes it).
  */
 
 import { createServer, type ServerResponse } from 'node:http';
@@ -261,7 +262,7 @@ export const streams: Attack = async (context) => {
       response.writeHead(random.pick([204, 200, 404, 500])).end();
       return;
     }
-    response.writeHead(random.chance(95) ? 200 : random.pick([404, 410, 412, 500]), {
+    response.writeHead(random.chance(95) ? 200 : random.pick([404, 412, 500]), {
       'X-Etcd-Cluster-ID': peer.clusterId.toString(16),
       'X-Server-Version': '3.7.1',
     });

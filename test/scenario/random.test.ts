@@ -140,7 +140,7 @@ class Group {
     this.network.splice(at, 1);
     if (this.cut.has(message.to)) return;
     const member = must(this.members.get(message.to), 'the addressee exists');
-    member.raft.step(message);
+    expect(member.raft.step(message)).toBe(null);
     this.check(member);
   }
 

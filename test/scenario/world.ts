@@ -221,7 +221,7 @@ export class World {
     for (const message of messages) {
       const { raft } = this.member(message.to);
       if (fate !== 'quietly') this.print(`${describeMessage(message)} ${fate}`);
-      if (fate !== 'lost') raft.step(message);
+      if (fate !== 'lost') assert(raft.step(message) === null, 'no member is refused');
       this.#checker.check([raft]);
     }
   }

@@ -317,6 +317,9 @@ export class Machine {
         readIndexFailed() {},
         requestAnswered() {},
         proposalFailed() {},
+        messageRefused: ({ type }, reason) => {
+          throw new Error(`a member has refused ${type}: ${reason}`);
+        },
         roleChanged: ({ lead, term }, self) => {
           if (lead !== self) return;
           trace.count('leaders');

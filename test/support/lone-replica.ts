@@ -158,6 +158,7 @@ export class LoneReplica {
         readIndexFailed() {},
         requestAnswered() {},
         proposalFailed() {},
+        messageRefused() {},
         roleChanged() {},
         snapshotInstalled() {},
         snapshotSaved: (index) => this.snapshots.push(index),
