@@ -29,7 +29,7 @@ interface Descriptors {
   readonly http_routes: readonly { readonly path: string | null; readonly rpc: string }[];
 }
 
-/** A value of any field: nested messages are lists of fields, so that order and repeats are free. */
+/** A value of any field; messages are lists of fields, so that order and repeats are free. */
 type Value = bigint | Buffer | string | Tree;
 interface Tree {
   readonly fields: readonly (readonly [Field, Value])[];

@@ -1,6 +1,6 @@
 /**
- * The peer port, from one who knows the ids of cluster and members: requests with changed heads, posted
- * messages, states, and streams, which the member dials and the attacker answers.
+ * The peer port, from one who knows the ids of cluster and members: requests with changed heads,
+ * posted messages, states, and streams, which the member dials and the attacker answers.
  *
  * What a member may say, the attacker may say: terms rise and leaders change. So these attacks
  * disturb the service, and must not end it. Not said is what ends a member by right: that it was
