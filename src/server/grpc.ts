@@ -187,6 +187,7 @@ class GrpcOutput implements Output<Uint8Array> {
 }
 
 class GrpcCaller implements Caller {
+  readonly overGateway = false;
   readonly #call: GrpcCall;
   #onCancel: Set<() => void> | null = null;
 

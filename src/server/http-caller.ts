@@ -18,6 +18,7 @@ export type RequestHead = Pick<IncomingMessage, 'headers' | 'headersDistinct' | 
  */
 export class HttpCaller implements Caller {
   readonly commonName = '';
+  readonly overGateway = true;
   readonly #request: RequestHead;
   #cancelled = false;
   #onCancel: Set<() => void> | null = null;

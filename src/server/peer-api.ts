@@ -70,6 +70,7 @@ export function createPeerApi({ replica, cluster, primary, maintenance }: PeerAp
 /** Whoever another member asks for. */
 class TokenCaller implements Caller {
   readonly commonName = '';
+  readonly overGateway = false;
   readonly cancelled = false;
   readonly #token: string | null;
 

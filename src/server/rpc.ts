@@ -16,6 +16,8 @@ export interface Caller {
    * user's name; '' otherwise, and always for JSON and embedded callers.
    */
   readonly commonName: string;
+  /** Whether it is a call of the JSON gateway. */
+  readonly overGateway: boolean;
   /** True once the caller has gone away; checked by long work between its slices. */
   readonly cancelled: boolean;
   /** Calls `fn` once when the caller goes away before its answer, unless stopped before. */

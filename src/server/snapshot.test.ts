@@ -42,6 +42,7 @@ class CountedEngine extends MemoryEngine {
 
 class TestCaller implements Caller {
   readonly commonName = '';
+  readonly overGateway = false;
   cancelled = false;
   readonly #waiting = new Set<() => void>();
 

@@ -3,6 +3,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client, credentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { methodSchemas } from '../../src/codec/gen/schema.ts';
 import { type Etcd, startEtcd } from '../../src/index.ts';
@@ -133,4 +134,35 @@ it('keeps its state in a LevelDB folder where etcd has one bbolt file', async ()
   expect(await readdir(join(dataDir, 'member/snap'))).toEqual(['db']);
   expect(await readdir(join(dataDir, 'member/snap/db'))).toContain('CURRENT');
   await rm(dataDir, { recursive: true });
+});
+
+it('lists members to the gateway before authentication, to nobody else', async () => {
+  const locked = await startEtcd({ memory: true });
+  const [origin = ''] = locked.clientUrls;
+  const client = new Client(origin.replace('http://', ''), credentials.createInsecure());
+  const ask = async (path: string, body: object, token?: string): Promise<string> => {
+    const headers = token === undefined ? {} : { authorization: token };
+    const init = { method: 'POST', body: JSON.stringify(body), headers };
+    return await (await fetch(`${origin}${path}`, init)).text();
+  };
+  try {
+    await ask('/v3/auth/user/add', { name: 'root', password: 'secret' });
+    await ask('/v3/auth/role/add', { name: 'root' });
+    await ask('/v3/auth/user/grant', { user: 'root', role: 'root' });
+    await ask('/v3/auth/enable', {});
+    expect(await ask('/v3/kv/range', { key: 'YQ==' })).toContain('user name is empty');
+    expect(await ask('/v3/cluster/member/list', {}, 'none.1')).toContain('invalid auth token');
+    expect(await ask('/v3/cluster/member/list', {})).toContain(origin);
+    const same = (bytes: Buffer): Buffer => bytes;
+    const [path, empty] = ['/etcdserverpb.Cluster/MemberList', Buffer.alloc(0)];
+    const listed = new Promise((resolve, reject) => {
+      client.makeUnaryRequest(path, same, same, empty, (error, answer) =>
+        error === null ? resolve(answer) : reject(error),
+      );
+    });
+    await expect(listed).rejects.toThrow('etcdserver: user name is empty');
+  } finally {
+    client.close();
+    await locked.close();
+  }
 });

@@ -24,6 +24,7 @@ import { type LoneOptions, LoneReplica, TICK_MS } from './lone-replica.ts';
 export class FakeCaller implements Caller {
   readonly headers = new Map<string, string>();
   commonName = '';
+  overGateway = false;
   cancelled = false;
   #waiting = new Set<() => void>();
 
