@@ -80,10 +80,11 @@ member() { # member I
 crash() { kill -9 "$(cat "$LAB/etcd-$1.pid")"; }
 tls_curl() { curl -s -m 3 --cacert "$TLS/ca.crt" --cert "$TLS/$1.crt" --key "$TLS/$1.key" "${@:2}"; }
 health() { tls_curl client -f "https://127.0.0.1:$(client_port "$1")/health" | grep -q true; }
-ctl() { # ctl USER arguments... ; "-" is nobody
+# ctl USER arguments...; "-" is nobody. An etcdctl before 3.4 needs ETCDCTL_API=3.
+ctl() {
   local user=$1; shift
   local as=; [ "$user" != - ] && as=--user=$user
-  ETCDCTL_API=3 $ETCDCTL --endpoints="$EP" --cacert="$TLS/ca.crt" --cert="$TLS/client.crt" \
+  $ETCDCTL --endpoints="$EP" --cacert="$TLS/ca.crt" --cert="$TLS/client.crt" \
     --key="$TLS/client.key" --command-timeout=10s $as "$@"
 }
 denied() { # denied ERROR USER arguments...
