@@ -32,6 +32,7 @@ const HEALTH_RANGE: RangeRequest = {
 /** etcd: the member asks as root, so that users and roles do not matter to its health. */
 const ITSELF: Caller = {
   commonName: ROOT,
+  overGateway: false,
   cancelled: false,
   metadata: () => null,
   onCancel: () => () => {},

@@ -66,6 +66,7 @@ it('streams a range in the order of keys whatever the sort target', async () => 
     const caller = {
       metadata: () => null,
       commonName: '',
+      overGateway: false,
       cancelled: false,
       onCancel: () => () => undefined,
     };
