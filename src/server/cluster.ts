@@ -108,8 +108,8 @@ export function createCluster(deps: ClusterDeps): ClusterService {
 
     async memberList({ linearizable }, caller) {
       if (linearizable) await replica.readBarrier();
-      // Patroni 3 asks for the members before it authenticates, and with tokens of before a restart,
-      // as servers of its time allowed.
+      // Patroni 3 asks for the members before it authenticates, and after a restart with the token
+      // of before, as servers of its time allowed.
       if (caller?.overGateway !== true) await access.known(caller);
       return answer();
     },
