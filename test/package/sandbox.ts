@@ -36,6 +36,11 @@ export class Sandbox {
     return new Sandbox(holder);
   }
 
+  /** A process whose namespaces are those of the machine. */
+  get pid(): number {
+    return this.#holder.pid;
+  }
+
   /** A command as it must be started here to run there, with the same process id. */
   enter(command: readonly string[]): readonly string[] {
     const target = `--target=${this.#holder.pid}`;
@@ -45,8 +50,9 @@ export class Sandbox {
 
   /** What a shell script says on stdout; rejects, with what it said, when it fails. */
   async sh(script: string): Promise<string> {
-    const [file = '', ...args] = this.enter(['bash', '-euc', script]);
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
+    const [file = '', ...args] = this.enter(['bash', '-c', `set -eu\n${script}`]);
+    const { PATH = '' } = process.env;
+    const env = { PATH, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
     const { stdout } = await run(file, args, { timeout: COMMAND_MS_MAX, env });
     return stdout.trim();
   }
