@@ -12,7 +12,7 @@ const GRACE_SECONDS = 120;
 
 /**
  * @param {{ workload: string, server: Server, others?: readonly Server[], seconds: number,
- *   warmupSeconds: number, count?: number, spread?: boolean }} options
+ *   warmupSeconds: number, count?: number, spread?: boolean, token?: string | undefined }} options
  *   `others` are the further members of the server's cluster: their CPU time counts, and with
  *   `spread` they are loaded as well.
  * @returns {Promise<import('./run.mjs').RunResult>}
@@ -25,6 +25,7 @@ export function generate({
   warmupSeconds,
   count = 0,
   spread = false,
+  token,
 }) {
   const ports = [server, ...(spread ? others : [])].map(({ port }) => port);
   const pids = [server, ...others].map(({ pid }) => pid);
@@ -32,6 +33,8 @@ export function generate({
     ...[LOAD, workload, '--port', ports.join(), '--pid', pids.join()],
     ...['--seconds', String(seconds), '--warmup', String(warmupSeconds)],
     ...['--count', String(count)],
+    ...(server.tls === undefined ? [] : ['--tls', server.tls]),
+    ...(token === undefined ? [] : ['--token', token]),
   ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   // Bounded in time whatever the server does.

@@ -48,12 +48,12 @@ export function benchValue(index, bytes) {
  * @param {number} count
  */
 export async function openConnections(run, count) {
-  const { host, ports } = run.options;
+  const { host, ports, security } = run.options;
   /** @type {Http2Connection[]} */
   const connections = [];
   for (let i = 0; i < count; i++) {
     const port = ports[i % ports.length];
-    connections.push(await Http2Connection.open({ host, port, onFailure: run.fail }));
+    connections.push(await Http2Connection.open({ host, port, onFailure: run.fail, ...security }));
   }
   return connections;
 }

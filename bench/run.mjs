@@ -73,7 +73,8 @@ function round(value) {
 
 /**
  * @typedef {{ host: string, ports: readonly number[], serverPids: readonly number[],
- *   seconds: number, warmupSeconds: number, count: number }} RunOptions
+ *   seconds: number, warmupSeconds: number, count: number,
+ *   security?: import('./wire/http2.mjs').Security }} RunOptions
  *   `ports` are loaded, in equal parts; `serverPids` are all the processes that this costs.
  *   `count` > 0 ends the run after that many requests instead of after `seconds`.
  */

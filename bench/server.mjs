@@ -16,6 +16,7 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { credentialsIn, serverFlags } from './credentials.mjs';
 import { request } from './grpc-load.mjs';
 import { Http2Connection } from './wire/http2.mjs';
 import { answerRevision, PUT, putRequest } from './wire/messages.mjs';
@@ -105,6 +106,8 @@ export class Server {
   /** @type {string[]} */
   #flags = [];
   #env;
+  /** Where its certificates are, when clients have to come over TLS with their own. */
+  tls;
   /** @type {import('node:child_process').ChildProcess | null} */
   #child = null;
   /** @type {Promise<void>} */
@@ -112,10 +115,11 @@ export class Server {
 
   /**
    * @param {{ label: string, command: readonly string[], parent: string, name?: string,
-   *   env?: Record<string, string> }} options
+   *   env?: Record<string, string>, tls?: string | undefined }} options
    *   `parent` is where the server's directory (data and log) is made.
    */
-  constructor({ label, command, parent, name = 'bench', env = {} }) {
+  constructor({ label, command, parent, name = 'bench', env = {}, tls }) {
+    this.tls = tls;
     this.label = label;
     this.name = name;
     this.#command = command;
@@ -130,6 +134,10 @@ export class Server {
 
   get peerUrl() {
     return this.#peerUrl;
+  }
+
+  get clientUrl() {
+    return `${this.tls === undefined ? 'http' : 'https'}://${HOST}:${this.port}`;
   }
 
   /** `name=url`, as in --initial-cluster. */
@@ -158,11 +166,12 @@ export class Server {
     await this.reservePorts();
     if (more !== undefined) this.#flags = [...more];
     else if (this.#flags.length === 0) this.#flags = ['--initial-cluster', this.entry];
-    const client = `http://${HOST}:${this.port}`;
+    const client = this.clientUrl;
     const flags = [
       ...['--name', this.name, '--data-dir', this.dataPath],
       ...['--listen-client-urls', client, '--advertise-client-urls', client],
       ...['--listen-peer-urls', this.#peerUrl, '--initial-advertise-peer-urls', this.#peerUrl],
+      ...(this.tls === undefined ? [] : serverFlags(this.tls)),
       ...this.#flags,
     ];
     const [program, ...args] = this.#command;
@@ -224,6 +233,7 @@ export class Server {
         port: this.port,
         onFailure,
         timeoutMs,
+        tls: this.tls === undefined ? undefined : credentialsIn(this.tls),
       });
       const message = putRequest({ key: 'bench-start', value: 'started' });
       await Promise.race([failed, request(connection, PUT, message, answerRevision)]);

@@ -37,14 +37,16 @@ authority() { # authority NAME
     -addext keyUsage=critical,keyCertSign,cRLSign,digitalSignature \
     -keyout "$TLS/$1.key" -out "$TLS/$1.crt" 2>/dev/null
 }
-issue() { # issue AUTHORITY NAME: NAME.key and NAME.crt are replaced
+issue() { # issue AUTHORITY NAME: NAME.key and NAME.crt change together, through a link to both
+  local new; new=$(mktemp -d "$TLS/$2.XXXXXX"); chmod 755 "$new"
   openssl req -newkey rsa:2048 -nodes -subj "/O=pigsty/OU=etcd/CN=$2" \
-    -keyout "$TLS/new.key" -out "$TLS/new.csr" 2>/dev/null
-  printf 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:%s\n' "$2" >"$TLS/ext"
-  openssl x509 -req -in "$TLS/new.csr" -CA "$TLS/$1.crt" -CAkey "$TLS/$1.key" -CAcreateserial \
-    -days 30 -extfile "$TLS/ext" -out "$TLS/new.crt" 2>/dev/null
-  chown postgres:postgres "$TLS/new.key" "$TLS/new.crt"
-  mv "$TLS/new.key" "$TLS/$2.key"; mv "$TLS/new.crt" "$TLS/$2.crt"
+    -keyout "$new/key" -out "$new/csr" 2>/dev/null
+  printf 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:%s\n' "$2" >"$new/ext"
+  openssl x509 -req -in "$new/csr" -CA "$TLS/$1.crt" -CAkey "$TLS/$1.key" -CAcreateserial \
+    -days 30 -extfile "$new/ext" -out "$new/crt" 2>/dev/null
+  chown -R postgres:postgres "$new"
+  ln -s "$new" "$TLS/$2.new"; mv -T "$TLS/$2.new" "$TLS/$2"
+  ln -sf "$2/key" "$TLS/$2.key"; ln -sf "$2/crt" "$TLS/$2.crt"
 }
 trust() { # trust AUTHORITY...
   local a; for a in "$@"; do cat "$TLS/$a.crt"; done >"$TLS/ca.new"; mv "$TLS/ca.new" "$TLS/ca.crt"
