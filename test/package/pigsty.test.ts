@@ -64,6 +64,7 @@ afterAll(async () => {
 }, PREPARE_MS_MAX);
 
 async function start(host: Host): Promise<Service> {
+  await services.get(host)?.close();
   const service = await startService(host);
   services.set(host, service);
   return service;
