@@ -11,7 +11,7 @@
  */
 
 import { buckets, rowKey } from '../buckets.ts';
-import type { Permission, Role, User } from '../codec/gen/authpb.ts';
+import { type Permission, type Role, Type, type User } from '../codec/gen/authpb.ts';
 import type {
   AuthRoleGrantPermissionRequest,
   AuthRoleRevokePermissionRequest,
@@ -50,6 +50,15 @@ export interface AuthStoreOptions {
   readonly passwords: Pick<Passwords, 'hashNow'>;
 }
 
+/** What happened, in etcd's words, for whoever writes a log. */
+export interface AuthNote {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly msg: string;
+  readonly fields: Readonly<Record<string, string | readonly string[]>>;
+}
+
+const NO_NOTES: readonly AuthNote[] = [];
+
 export class AuthStore {
   readonly #options: AuthStoreOptions;
   readonly #rows: Rows;
@@ -57,6 +66,7 @@ export class AuthStore {
   readonly #roles: AuthTable<Role>;
   /** By user; forgotten with every change. */
   readonly #permissions = new Map<string, UserPermissions>();
+  #notes: readonly AuthNote[] = NO_NOTES;
   #enabled: boolean;
   #revision: number;
 
@@ -142,14 +152,25 @@ export class AuthStore {
     return user.roles.includes(ROOT) ? null : errors.permissionDenied;
   }
 
+  /** Those since the last call; a change makes one or none. */
+  takeNotes(): readonly AuthNote[] {
+    const notes = this.#notes;
+    this.#notes = NO_NOTES;
+    return notes;
+  }
+
   enable(): EtcdError | null {
-    if (this.#enabled) return null;
+    if (this.#enabled) {
+      this.#note('info', 'authentication is already enabled; ignored auth enable request');
+      return null;
+    }
     const root = this.#users.get(ROOT);
     if (root === null) return errors.rootUserNotExist;
     if (!root.roles.includes(ROOT)) return errors.rootRoleNotExist;
     this.#enabled = true;
     this.#rows.put(enabledRow, ENABLED);
     this.#options.tokens.enable();
+    this.#note('info', 'enabled authentication');
     return null;
   }
 
@@ -158,6 +179,7 @@ export class AuthStore {
     this.#enabled = false;
     this.#rows.put(enabledRow, DISABLED);
     this.#options.tokens.disable();
+    this.#note('info', 'disabled authentication');
     return this.#changed();
   }
 
@@ -183,14 +205,20 @@ export class AuthStore {
     const password = options.noPassword ? EMPTY_BYTES : this.#passwordOf(request);
     if (password === null) return errors.noPasswordUser;
     this.#users.put({ ...newUser(name), password, options });
+    this.#note('info', 'added a user', { 'user-name': name });
     return this.#changed();
   }
 
   deleteUser(name: string): EtcdError | null {
-    if (this.#enabled && name === ROOT) return errors.invalidAuthMgmt;
-    if (this.#users.get(name) === null) return errors.userNotFound;
+    if (this.#enabled && name === ROOT) {
+      this.#note('error', "cannot delete 'root' user", { 'user-name': name });
+      return errors.invalidAuthMgmt;
+    }
+    const user = this.#users.get(name);
+    if (user === null) return errors.userNotFound;
     this.#users.delete(name);
     this.#options.tokens.invalidateUser(name);
+    this.#note('info', 'deleted a user', { 'user-name': name, 'user-roles': user.roles });
     return this.#changed();
   }
 
@@ -202,6 +230,8 @@ export class AuthStore {
     if (password === null) return errors.noPasswordUser;
     this.#users.put({ ...user, password });
     this.#options.tokens.invalidateUser(request.name);
+    const told = { 'user-name': request.name, 'user-roles': user.roles };
+    this.#note('info', 'changed a password of a user', told);
     return this.#changed();
   }
 
@@ -210,17 +240,41 @@ export class AuthStore {
     const user = this.#users.get(name);
     if (user === null) return errors.userNotFound;
     if (role !== ROOT && this.#roles.get(role) === null) return errors.roleNotFound;
-    if (user.roles.includes(role)) return null;
-    this.#users.put({ ...user, roles: [...user.roles, role].sort(byBytes) });
+    if (user.roles.includes(role)) {
+      this.#note('warn', 'ignored grant role request to a user', {
+        'user-name': name,
+        'user-roles': user.roles,
+        'duplicate-role-name': role,
+      });
+      return null;
+    }
+    const roles = [...user.roles, role].sort(byBytes);
+    this.#users.put({ ...user, roles });
+    this.#note('info', 'granted a role to a user', {
+      'user-name': name,
+      'user-roles': roles,
+      'added-role-name': role,
+    });
     return this.#changed();
   }
 
   revokeRole(name: string, role: string): EtcdError | null {
-    if (this.#enabled && name === ROOT && role === ROOT) return errors.invalidAuthMgmt;
+    if (this.#enabled && name === ROOT && role === ROOT) {
+      const told = { 'user-name': name, 'role-name': role };
+      this.#note('error', "'root' user cannot revoke 'root' role", told);
+      return errors.invalidAuthMgmt;
+    }
     const user = this.#users.get(name);
     if (user === null) return errors.userNotFound;
     if (!user.roles.includes(role)) return errors.roleNotGranted;
-    this.#users.put(without(user, role));
+    const updated = without(user, role);
+    this.#users.put(updated);
+    this.#note('info', 'revoked a role from a user', {
+      'user-name': name,
+      'old-user-roles': user.roles,
+      'new-user-roles': updated.roles,
+      'revoked-role-name': role,
+    });
     return this.#changed();
   }
 
@@ -229,13 +283,18 @@ export class AuthStore {
     if (isTooLong(name)) return errors.requestTooLarge;
     if (this.#roles.get(name) !== null) return errors.roleAlreadyExist;
     this.#roles.put({ name: Buffer.from(name), keyPermission: [] });
+    this.#note('info', 'created a role', { 'role-name': name });
     return this.#changed();
   }
 
   deleteRole(name: string): EtcdError | null {
-    if (this.#enabled && name === ROOT) return errors.invalidAuthMgmt;
+    if (this.#enabled && name === ROOT) {
+      this.#note('error', "cannot delete 'root' role", { 'role-name': name });
+      return errors.invalidAuthMgmt;
+    }
     if (this.#roles.get(name) === null) return errors.roleNotFound;
     this.#roles.delete(name);
+    this.#note('info', 'deleted a role', { 'role-name': name });
     for (const user of this.#users.all()) {
       if (user.roles.includes(name)) this.#users.put(without(user, name));
     }
@@ -248,6 +307,13 @@ export class AuthStore {
     const role = this.#roles.get(name);
     if (role === null) return errors.roleNotFound;
     this.#roles.put({ ...role, keyPermission: withPermission(role.keyPermission, perm) });
+    this.#note('info', 'granted/updated a permission to a user', {
+      // etcd: the role, under this name.
+      'user-name': name,
+      'permission-name': PERMISSION_NAMES[perm.permType] ?? '',
+      key: text(perm.key),
+      'range-end': text(perm.rangeEnd),
+    });
     return this.#changed();
   }
 
@@ -259,6 +325,11 @@ export class AuthStore {
     );
     if (keyPermission.length === role.keyPermission.length) return errors.permissionNotGranted;
     this.#roles.put({ ...role, keyPermission });
+    this.#note('info', 'revoked a permission on range', {
+      'role-name': request.role,
+      key: text(request.key),
+      'range-end': text(request.rangeEnd),
+    });
     return this.#changed();
   }
 
@@ -287,6 +358,10 @@ export class AuthStore {
     return BASE64.test(text) ? Buffer.from(text, 'base64') : null;
   }
 
+  #note(level: AuthNote['level'], msg: string, fields: AuthNote['fields'] = {}): void {
+    this.#notes = [{ level, msg, fields }];
+  }
+
   #changed(): null {
     this.#permissions.clear();
     this.#saveRevision(this.#revision + 1);
@@ -312,6 +387,16 @@ function withPermission(permissions: readonly Permission[], perm: Permission): P
   const added = [...permissions, perm];
   goSort(added, (a, b) => a.key < b.key);
   return added;
+}
+
+const PERMISSION_NAMES: Readonly<Record<number, string>> = {
+  [Type.READ]: 'READ',
+  [Type.WRITE]: 'WRITE',
+  [Type.READWRITE]: 'READWRITE',
+};
+
+function text(key: Key): string {
+  return Buffer.from(key, 'latin1').toString('utf8');
 }
 
 function without(user: User, role: string): User {

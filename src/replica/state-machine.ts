@@ -8,7 +8,7 @@
  */
 
 import { assert } from '../assert.ts';
-import type { AuthStore } from '../auth/auth-store.ts';
+import type { AuthNote, AuthStore } from '../auth/auth-store.ts';
 import { type Identity, NOBODY } from '../auth/identity.ts';
 import { buckets, metaRows, rowKey } from '../buckets.ts';
 import { AlarmType, decodeInternalRaftRequest } from '../codec/gen/etcdserverpb.ts';
@@ -42,6 +42,8 @@ export interface Applied {
   readonly result: Result;
   /** Set for membership entries that take effect; one that was refused changes nothing. */
   readonly confChange: ConfChange | ConfChangeV2 | null;
+  /** What users and roles have to tell about it. */
+  readonly notes?: readonly AuthNote[];
 }
 
 export interface StateMachineParts {
@@ -126,7 +128,8 @@ export class StateMachine {
     const { username: user, authRevision } = header;
     const who = user === '' && authRevision === 0 ? NOBODY : { user, revision: authRevision };
     const result = this.#admitAndRun(request, who);
-    return { requestId: header.id, kind: request.case, result, confChange: null };
+    const notes = this.auth.takeNotes();
+    return { requestId: header.id, kind: request.case, result, confChange: null, notes };
   }
 
   /**

@@ -32,16 +32,19 @@ import type {
   AuthUserRevokeRoleRequest,
   ResponseHeader,
 } from '../codec/gen/etcdserverpb.ts';
-import { errors } from '../errors.ts';
+import { EtcdError, errors } from '../errors.ts';
+import type { Log } from '../log.ts';
 import type { CommandOf, Outcomes } from '../replica/outcome.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { Access } from './access.ts';
+import { appliedErrorText } from './applied-errors.ts';
 import type { AuthParts } from './auth-parts.ts';
 import type { Caller } from './rpc.ts';
 
 export interface AuthDeps extends AuthParts {
   readonly replica: Pick<Replica, 'propose' | 'readBarrier'>;
   readonly access: Access;
+  readonly log: Log;
   readonly header: () => ResponseHeader;
 }
 
@@ -70,9 +73,15 @@ export interface AuthService {
   roleRevokePermission(request: AuthRoleRevokePermissionRequest, caller?: Caller): Promise<Done>;
 }
 
+function tellRefused(log: Log, user: string, error: unknown): void {
+  if (!(error instanceof EtcdError) || error === errors.authNotEnabled) return;
+  log.warn('invalid authentication was requested', { user, error: appliedErrorText(error) });
+}
+
 type AuthKind = Exclude<Extract<keyof Outcomes, `auth${string}`>, 'authenticate'>;
 
-export function createAuth({ replica, access, tokens, passwords, header }: AuthDeps): AuthService {
+export function createAuth(deps: AuthDeps): AuthService {
+  const { replica, access, tokens, passwords, log, header } = deps;
   const { auth } = access;
 
   async function propose<C extends AuthKind>(
@@ -104,6 +113,7 @@ export function createAuth({ replica, access, tokens, passwords, header }: AuthD
     const stored = user === null ? '' : Buffer.from(user.password).toString('latin1');
     // A stored password that is empty fits none.
     if (!(await passwords.matches(password, stored === '' ? null : stored))) {
+      if (user !== null) log.info('invalid password', { 'user-name': name });
       throw errors.authFailed;
     }
     return revision;
@@ -121,11 +131,15 @@ export function createAuth({ replica, access, tokens, passwords, header }: AuthD
     async authenticate({ name, password }, caller) {
       await replica.readBarrier();
       for (;;) {
-        const revision = await checkPassword(name, password);
+        const revision = await checkPassword(name, password).catch((error: unknown) => {
+          tellRefused(log, name, error);
+          throw error;
+        });
         const command = { name, password: '', simpleToken: tokens.prefix() };
         const { token } = await replica.propose('authenticate', command);
         // Otherwise the password may have been another one by then.
         if (revision === auth.revision) return { header: header(), token };
+        log.info('revision when password checked became stale; retrying');
         if (caller?.cancelled === true) throw errors.contextCanceled;
       }
     },

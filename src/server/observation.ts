@@ -287,7 +287,8 @@ function replicaObserver(
       disk.backendCommitWriteDurationSeconds.observe(seconds);
     },
     entryApplied(applied, seconds, entry) {
-      const { kind, result } = applied;
+      const { kind, result, notes } = applied;
+      for (const { level, msg, fields } of notes ?? []) log[level](msg, fields);
       if (!isRequest(kind)) return;
       const ok = !(result instanceof EtcdError);
       // etcd: a compaction that is too late does no harm.

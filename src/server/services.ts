@@ -127,6 +127,7 @@ export function createServices(options: ServiceOptions): Served {
     ...options.auth,
     replica,
     access,
+    log,
     header: () => header(store.revision),
   });
   const concurrency = { kv, lease, hub, onFatal };

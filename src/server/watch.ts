@@ -5,7 +5,7 @@
  * the form of the answers (etcd's `v3rpc/watch.go` and `mvcc/watcher.go`).
  */
 
-import type { Identity } from '../auth/identity.ts';
+import { type Identity, NOBODY } from '../auth/identity.ts';
 import {
   decodeWatchRequest,
   encodeWatchResponse,
@@ -58,6 +58,8 @@ export interface WatchService {
 
 /** etcd: the id in answers that concern no watch, or all of them. */
 const NO_WATCH_ID = -1;
+/** Below every auth revision: authentication is off. */
+const NO_USERS = 0;
 
 interface Watch {
   readonly id: number;
@@ -71,6 +73,11 @@ interface Watch {
   readonly progressNotify: boolean;
   /** Nothing was sent since the last tick of the progress timer. */
   quiet: boolean;
+  readonly range: { readonly key: Key; readonly rangeEnd: Key };
+  /** Whose watch it is; empty when nobody was asked. */
+  readonly user: string;
+  /** At which state of users and roles it was last found permitted. */
+  judgedAt: number;
 }
 
 export function createWatch(deps: WatchDeps): WatchService {
@@ -105,6 +112,9 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
   readonly #watches = new Map<number, Watch>();
   readonly #byWatcher = new Map<Watcher, Watch>();
   readonly #blocked = new Set<Watcher>();
+  /** Watches whose permission was taken away, and that are still to be ended. */
+  #expelled: Watch[] = [];
+  #judgedAt = NO_USERS;
   readonly #progressPeriodMs: number;
   #nextId = 0;
   #nextProgressMs: number | null = null;
@@ -162,7 +172,7 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
 
   deliver(watcher: Watcher, events: readonly Event[], revision: Revision): boolean {
     const watch = this.#byWatcher.get(watcher);
-    if (watch === undefined) return true;
+    if (watch === undefined || !this.#mayGoOn(watch)) return true;
     if (this.#isFull) {
       this.#blocked.add(watcher);
       this.#resumeOnDrain();
@@ -196,6 +206,11 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
   }
 
   tick(nowMs: number): void {
+    if (this.#judgedAt !== this.#usersNow) {
+      this.#judgedAt = this.#usersNow;
+      for (const watch of this.#byWatcher.values()) this.#mayGoOn(watch);
+    }
+    if (this.#expelled.length > 0) this.#endExpelled();
     this.#nextProgressMs ??= nowMs + this.#progressPeriodMs;
     if (nowMs < this.#nextProgressMs) return;
     this.#nextProgressMs = nowMs + this.#progressPeriodMs;
@@ -214,7 +229,7 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
     // etcd: an empty key is the lowest one.
     const key = request.key === '' ? FROM_KEY : request.key;
     if (request.startRevision < 0) return this.#refuse(errors.compacted.message);
-    if (!this.#deps.access.enabled) return this.#createPermitted(key, request);
+    if (!this.#deps.access.enabled) return this.#createPermitted(NOBODY, key, request);
     try {
       const who = this.#deps.access.identify(this.#caller);
       if (who instanceof Promise) this.#hold(who, key, request).catch(this.#deps.onFatal);
@@ -239,10 +254,9 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
     for (const next of held) if (!this.#closed) this.#serve(next);
   }
 
-  /** etcd: permission is asked once; a watch goes on when it is taken away. */
   #createAs(who: Identity, key: Key, request: WatchCreateRequest): void {
     const refused = this.#deps.access.auth.check(who, 'read', key, request.rangeEnd);
-    if (refused === null) this.#createPermitted(key, request);
+    if (refused === null) this.#createPermitted(who, key, request);
     else this.#refuseFor(refused);
   }
 
@@ -251,7 +265,7 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
     this.#refuse(statusText(TOLD.includes(error) ? error : errors.permissionDenied));
   }
 
-  #createPermitted(key: Key, request: WatchCreateRequest): void {
+  #createPermitted(who: Identity, key: Key, request: WatchCreateRequest): void {
     const { rangeEnd } = request;
     if (rangeEnd !== '' && rangeEnd !== FROM_KEY && key >= rangeEnd) {
       return this.#refuse('mvcc: watcher range is empty');
@@ -269,9 +283,54 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
       fragment: request.fragment,
       progressNotify: request.progressNotify,
       quiet: true,
+      range: { key, rangeEnd },
+      user: who.user,
+      judgedAt: this.#usersNow,
     };
     this.#watches.set(id, watch);
     this.#byWatcher.set(watch.watcher, watch);
+  }
+
+  /** Changes with every change of users, roles and permissions that count. */
+  get #usersNow(): number {
+    const { auth } = this.#deps.access;
+    return auth.enabled ? auth.revision : NO_USERS;
+  }
+
+  /**
+   * Beyond etcd, where permission is asked once: a watch sees nothing more of what its user may no
+   * longer read. It is ended at the next tick, since the hub is busy with it now.
+   */
+  #mayGoOn(watch: Watch): boolean {
+    const now = this.#usersNow;
+    if (watch.judgedAt === now) return true;
+    watch.judgedAt = now;
+    const { auth } = this.#deps.access;
+    const who = { user: watch.user, revision: auth.revision };
+    const refused = auth.check(who, 'read', watch.range.key, watch.range.rangeEnd);
+    if (refused === null) return true;
+    this.#byWatcher.delete(watch.watcher);
+    this.#expelled.push(watch);
+    return false;
+  }
+
+  #endExpelled(): void {
+    const expelled = this.#expelled;
+    this.#expelled = [];
+    for (const { id, watcher } of expelled) {
+      // The client may have cancelled it meanwhile.
+      if (this.#watches.get(id)?.watcher !== watcher) continue;
+      this.#forget(id, watcher);
+      const cancelReason = statusText(errors.permissionDenied);
+      this.#send({ header: this.#header(), watchId: id, canceled: true, cancelReason });
+    }
+  }
+
+  #forget(id: number, watcher: Watcher): void {
+    this.#deps.hub.cancel(watcher);
+    this.#watches.delete(id);
+    this.#byWatcher.delete(watcher);
+    this.#blocked.delete(watcher);
   }
 
   /** `null`: taken, or no room. 0 asks for the lowest free id. */
@@ -296,10 +355,7 @@ class WatchStream implements Input<WatchRequest>, WatchSink {
   #cancel({ watchId }: WatchCancelRequest): void {
     const watch = this.#watches.get(watchId);
     if (watch === undefined) return;
-    this.#deps.hub.cancel(watch.watcher);
-    this.#watches.delete(watchId);
-    this.#byWatcher.delete(watch.watcher);
-    this.#blocked.delete(watch.watcher);
+    this.#forget(watchId, watch.watcher);
     this.#send({ header: this.#header(), watchId, canceled: true });
   }
 

@@ -245,10 +245,10 @@ export class AuthTwin {
 
   async #watch(): Promise<void> {
     const prng = this.#prng;
-    if (this.#streams.length < STREAMS_MAX) {
+    // Root may read everything at any time; who may not any more is cut off here (A31).
+    if (this.#streams.length < STREAMS_MAX && this.#world.enabled) {
       const via = prng.pick(['grpc', 'json'] as const);
-      const headers = this.#world.enabled ? await this.#root(via) : ANONYMOUS;
-      this.#streams.push(await WatchPair.open(this.#sides, via, true, headers));
+      this.#streams.push(await WatchPair.open(this.#sides, via, true, await this.#root(via)));
     }
     const create = {
       key: Buffer.from(prng.pick(['', '\x00', 'a', 'b', 'b/1', 'c', '\xff']), 'latin1'),
@@ -256,7 +256,9 @@ export class AuthTwin {
         ? { range_end: Buffer.from(prng.pick(['\x00', 'c', 'b0', '\xff\xff', 'a']), 'latin1') }
         : {}),
     };
-    if (prng.chance(30)) return await prng.pick(this.#streams).create(create);
+    if (this.#streams.length > 0 && this.#world.enabled && prng.chance(30)) {
+      return await prng.pick(this.#streams).create(create);
+    }
     // A stream of somebody, for one request.
     const via = prng.pick(['grpc', 'json'] as const);
     const headers = this.#anyone(via);

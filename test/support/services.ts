@@ -4,6 +4,7 @@ import { must } from '../../src/assert.ts';
 import type { ResponseHeader } from '../../src/codec/gen/etcdserverpb.ts';
 import { decode, encode, type Reader, type Writer } from '../../src/codec/wire.ts';
 import type { EtcdError } from '../../src/errors.ts';
+import { silentLog } from '../../src/log.ts';
 import type { Stop } from '../../src/ports.ts';
 import { Access } from '../../src/server/access.ts';
 import { createAuth } from '../../src/server/auth.ts';
@@ -163,7 +164,7 @@ export async function startServices(options: ServiceOptions = {}, lone: LoneOpti
     onFatal,
   });
   const now = (): ResponseHeader => header(store.revision);
-  const auth = createAuth({ replica, access, tokens, passwords, header: now });
+  const auth = createAuth({ replica, access, tokens, passwords, log: silentLog(), header: now });
   const concurrency = { kv, lease, hub, onFatal };
   const methods: readonly Method[] = [
     ...kvMethods(kv),
