@@ -1,7 +1,7 @@
 // Backups that change sides, with a million keys: a server is filled with keys, overwritten and
-// deleted ones, leases and users, and compacted; etcdctl saves it, the other side's tool looks at the
-// file and restores it, and the other side's server serves it. Hashes, counts, leases and users must
-// be the same at the end as at the beginning. Both directions.
+// deleted ones, leases and users, and compacted; etcdctl saves it, the other side's tool looks at
+// the file and restores it, and the other side's server serves it. Hashes, counts, leases and users
+// must be the same at the end as at the beginning. Both directions.
 //   node bench/backup-million.mjs [--ours CMD] [--other CMD] [--ctl etcdctl] [--keys 1000000]
 // Seconds are told too; they are those of a machine that may be busy.
 
