@@ -169,6 +169,13 @@ export const limits = {
   passwordsAtOnce: 2,
   /** Passwords that wait for their turn, at some 50 ms each with the default cost. */
   passwordsQueuedMax: 1000,
+  /** Characters of one request in a line of the audit log; of a longer one only the size is told. */
+  auditRequestBytesMax: 16 * KIB,
+  /** MiB of one file of the audit log, and files put aside that are kept. */
+  auditFileMibMax: 100,
+  auditFilesMax: 20,
+  /** Users and addresses whose rates of requests are counted apart. */
+  userBudgetsMax: 10_000,
   /** Connections accepted before the member is ready. */
   connectionsWaitingMax: 10_000,
   /** etcd: milliseconds that a TLS handshake may take. */

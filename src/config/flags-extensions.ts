@@ -1,6 +1,6 @@
 /** Settings that etcd does not have. Each one is off unless it is asked for. */
 
-import { uint } from './flag.ts';
+import { text, uint } from './flag.ts';
 
 export const extensionFlags = {
   'ext-space-warning-percent': uint(
@@ -11,6 +11,16 @@ export const extensionFlags = {
     0,
     'Clear the NOSPACE alarm of this member, defragmenting if need be, once the data in use is ' +
       'below this part of the quota, in percent; 0: never.',
+  ),
+  'ext-audit-log-path': text(
+    '',
+    'File that gets a JSON line for every request of a client: who, from where, what, which keys, ' +
+      'and the outcome.',
+  ),
+  'ext-user-requests-per-second': uint(
+    0,
+    'Requests per second of each user, and of each address without one, beyond which they are ' +
+      'refused; 0: any number.',
   ),
 };
 

@@ -55,12 +55,19 @@ export class Access {
       const { commonName: user } = caller;
       return user === '' ? NOBODY : { user, revision: this.auth.revision };
     }
-    const token = given.startsWith(BEARER) ? given.slice(BEARER.length) : given;
+    const token = withoutBearer(given);
     const found = this.#info(token);
     if (found !== null) return found;
     const index = this.#tokens.waitsFor(token);
     if (index < this.#replica.applied) throw this.#invalid(token);
     return this.#identifyLater(token, index);
+  }
+
+  /** The name that a caller goes by, '' for none: only looked up, not waited for or judged. */
+  nameOf(caller: Caller): string {
+    if (!this.enabled) return '';
+    const given = tokenOf(caller);
+    return given === null ? caller.commonName : (this.#info(withoutBearer(given))?.user ?? '');
   }
 
   /** For what anybody may do who is somebody. */
@@ -119,6 +126,10 @@ export class Access {
     if (found === null) throw this.#invalid(token);
     return found;
   }
+}
+
+function withoutBearer(given: string): string {
+  return given.startsWith(BEARER) ? given.slice(BEARER.length) : given;
 }
 
 /** As given, in either header. */

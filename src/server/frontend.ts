@@ -7,9 +7,11 @@ import { effective, listenerProblem } from '../config/start.ts';
 import { splitUrl } from '../config/url.ts';
 import { limits } from '../limits.ts';
 import type { Log } from '../log.ts';
+import { systemClock } from '../platform/clock.ts';
 import type { Replica } from '../replica/replica.ts';
 import { peerCommonName } from '../tls/certificate.ts';
 import type { ServerTls } from '../tls/server-tls.ts';
+import { type AuditFile, audited, openAuditFile } from './audit.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { createGrpc } from './grpc.ts';
 import { logServingStatus } from './grpc-health.ts';
@@ -20,13 +22,16 @@ import { createHttp, type HttpDeps } from './http.ts';
 import type { Kv } from './kv.ts';
 import { ListenError, type Listener, type ListenerHandlers, listen } from './listener.ts';
 import type { Observation } from './observation.ts';
-import type { Method } from './rpc.ts';
+import type { Caller, Method } from './rpc.ts';
 import { createRpcGate, type RpcGate } from './rpc-gate.ts';
 import type { Security } from './security.ts';
 import { traced } from './tracing.ts';
+import { limitedPerUser } from './user-limits.ts';
 
 export interface Served {
   readonly methods: readonly Method[];
+  /** The name that a caller goes by; '' for none. */
+  readonly nameOf: (caller: Caller) => string;
   readonly replica: Replica;
   readonly kv: Pick<Kv, 'range'>;
   readonly observation: Observation;
@@ -60,6 +65,7 @@ export async function openFrontend(
   security: Security,
 ): Promise<Frontend> {
   const opened: Listener[] = [];
+  const audit = openAuditFile(config.extAuditLogPath, config.name, log);
   let peers: readonly Listener[] | null = null;
   const open = async (
     urls: readonly string[],
@@ -86,8 +92,9 @@ export async function openFrontend(
     const clients = await open(config.listenClientUrls, security.forClients);
     const httpOnly = await open(config.listenClientHttpUrls, security.forClients);
     const metrics = await open(config.listenMetricsUrls, security.forMetrics);
-    return frontendOf({ config, log, opened, peers, clients, httpOnly, metrics });
+    return frontendOf({ config, log, audit, opened, peers, clients, httpOnly, metrics });
   } catch (error) {
+    audit?.close();
     await giveUp({ log, opened, peers }, error);
     throw error;
   }
@@ -126,6 +133,7 @@ function notReady(): HttpServer {
 interface Opened {
   readonly config: Settings;
   readonly log: Log;
+  readonly audit: AuditFile | null;
   readonly opened: readonly Listener[];
   readonly peers: readonly Listener[];
   readonly clients: readonly Listener[];
@@ -133,7 +141,8 @@ interface Opened {
   readonly metrics: readonly Listener[];
 }
 
-function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: Opened): Frontend {
+function frontendOf(given: Opened): Frontend {
+  const { config, log, opened, peers, clients, httpOnly, metrics } = given;
   const connections = new Set<Http2Connection>();
   const https: HttpServer[] = [];
   let peerServer: HttpServer | null = null;
@@ -154,9 +163,7 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
       }
     },
     serve(served) {
-      const { tracer } = served.observation;
-      const plain = createRpcGate(served.replica, effective(config));
-      gate = tracer === null ? plain : traced(plain, tracer);
+      gate = gateOf(given, served);
       const http = httpDeps(config, served, gate);
       gateway = http.gateway;
       const clientHttp = createHttp(http, 'client');
@@ -212,6 +219,7 @@ function frontendOf({ config, log, opened, peers, clients, httpOnly, metrics }: 
       tell('stopping serving peer traffic');
       peerServer?.close();
       await Promise.all(opened.map((listener) => listener.close()));
+      given.audit?.close();
       tell('stopped serving peer traffic');
     },
   };
@@ -231,6 +239,18 @@ interface Ending {
 function withPort(url: string, clients: readonly Listener[]): string {
   const port = clients[0] === undefined ? '' : new URL(clients[0].url).port;
   return url.replace(/:0$/, `:${port}`);
+}
+
+/** The outermost sees every call: what is refused is audited too. */
+function gateOf({ config, log, audit }: Opened, served: Served): RpcGate {
+  const { nameOf, monotonic } = served;
+  const { tracer } = served.observation;
+  const perSecond = config.extUserRequestsPerSecond;
+  let gate = createRpcGate(served.replica, effective(config));
+  if (tracer !== null) gate = traced(gate, tracer);
+  if (perSecond > 0) gate = limitedPerUser(gate, { perSecond, nameOf, monotonic });
+  if (audit === null) return gate;
+  return audited(gate, { write: audit.write, nameOf, now: () => systemClock.now(), log });
 }
 
 interface Http2Parts {

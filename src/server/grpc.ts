@@ -199,6 +199,10 @@ class GrpcCaller implements Caller {
     return this.#call.cancelled;
   }
 
+  get address(): string {
+    return this.#call.peer;
+  }
+
   metadata(name: string): string | null {
     return this.#call.metadata.get(name) ?? null;
   }

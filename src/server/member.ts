@@ -258,6 +258,7 @@ async function startBehind(
   logPublished(options, frontend, replica);
   frontend.serve({
     methods: served.methods,
+    nameOf: served.nameOf,
     kv: served.services.kv,
     replica,
     observation,

@@ -18,6 +18,8 @@ export interface Caller {
   readonly commonName: string;
   /** Whether it is a call of the JSON gateway. */
   readonly overGateway: boolean;
+  /** `host:port` of its end of the connection; absent for embedded callers. */
+  readonly address?: string;
   /** True once the caller has gone away; checked by long work between its slices. */
   readonly cancelled: boolean;
   /** Calls `fn` once when the caller goes away before its answer, unless stopped before. */

@@ -42,7 +42,7 @@ import type { Observation } from './observation.ts';
 import { createPeerApi } from './peer-api.ts';
 import type { PeerRequests } from './peer-requests.ts';
 import { createPrimaryLeases } from './primary-leases.ts';
-import type { Method } from './rpc.ts';
+import type { Caller, Method } from './rpc.ts';
 import { Space } from './space.ts';
 import { shownQuota } from './space-observation.ts';
 import { SpaceWatch } from './space-watch.ts';
@@ -80,6 +80,8 @@ export interface Served {
   readonly leaderTransfer: LeaderTransfer;
   /** What other members may ask. */
   readonly peerApi: PeerApi;
+  /** The name that a caller goes by; '' for none. */
+  readonly nameOf: (caller: Caller) => string;
   /** Several membership changes in one step. */
   readonly changeMembers: ChangeMembers;
   /** Called once per heartbeat interval. */
@@ -147,6 +149,7 @@ export function createServices(options: ServiceOptions): Served {
     leaderTransfer,
     peerApi: createPeerApi({ replica, cluster, primary, maintenance }),
     changeMembers,
+    nameOf: (caller) => access.nameOf(caller),
     tick(nowMs) {
       options.auth.tokens.tick(nowMs);
       watch.tick(nowMs);

@@ -13,11 +13,13 @@ export class RateBudget {
     this.#atMs = nowMs;
   }
 
-  /** False when the budget is used up. */
+  /** False when the budget is used up; what is refused costs nothing. */
   take(nowMs: number): boolean {
     const refilled = this.#left + (nowMs - this.#atMs) * this.#perMs;
-    this.#left = Math.min(this.#burst, refilled) - 1;
+    this.#left = Math.min(this.#burst, refilled);
     this.#atMs = nowMs;
-    return this.#left >= 0;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
   }
 }
