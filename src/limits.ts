@@ -169,7 +169,7 @@ export const limits = {
   passwordsAtOnce: 2,
   /** Passwords that wait for their turn, at some 50 ms each with the default cost. */
   passwordsQueuedMax: 1000,
-  /** Characters of one request in a line of the audit log; of a longer one only the size is told. */
+  /** Characters of a request in the audit log; of a longer one only its size is told. */
   auditRequestBytesMax: 16 * KIB,
   /** MiB of one file of the audit log, and files put aside that are kept. */
   auditFileMibMax: 100,

@@ -14,8 +14,8 @@ export const extensionFlags = {
   ),
   'ext-audit-log-path': text(
     '',
-    'File that gets a JSON line for every request of a client: who, from where, what, which keys, ' +
-      'and the outcome.',
+    'File that gets a JSON line for every request of a client: who, from where, what, which ' +
+      'keys, and the outcome.',
   ),
   'ext-user-requests-per-second': uint(
     0,

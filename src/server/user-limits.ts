@@ -1,8 +1,8 @@
 /**
  * So many requests per second for each user, and for each address of callers who are nobody: an
  * extension that is off unless it is asked for. A request is a unary call or the opening of a
- * stream; what is said on an open stream is bounded elsewhere. root is not held up, so that somebody
- * can still see to things.
+ * stream; what is said on an open stream is bounded elsewhere. root is not held up, so that
+ * somebody can still see to things.
  *
  * Limits: limits.userBudgetsMax callers are told apart; the one that was idle longest is forgotten.
  */
