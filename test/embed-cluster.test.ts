@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { type Etcd, type EtcdCluster, startCluster, startEtcd } from '../src/index.ts';
 import { readOptions } from '../src/mvcc/range.ts';
-import { keyFromText, NO_LEASE } from '../src/types.ts';
+import { keyFromText, type MemberId, NO_LEASE } from '../src/types.ts';
 
 const FAST = { memory: true, heartbeatInterval: 20, electionTimeout: 200 } as const;
 
@@ -101,6 +101,19 @@ describe('several members at once', () => {
     expect(await count(joiner, 'k/')).toBe(1);
     expect(await put(joiner, 'k/b')).toBe(3);
     expect(await count(leader, 'k/')).toBe(2);
+  });
+});
+
+describe('a follower that removes itself', () => {
+  it('is answered before it ends', async () => {
+    await using cluster = await startCluster(3, { ...FAST, strictReconfigCheck: false });
+    const leader = await cluster.leader();
+    const name = cluster.names.find((one) => one !== leader.name) ?? '';
+    const follower = cluster.member(name);
+    const id = BigInt(`0x${follower.memberId}`) as MemberId;
+    const { members } = await follower.services.cluster.memberRemove({ id });
+    expect(members.map((member) => member.name)).not.toContain(name);
+    expect(members).toHaveLength(2);
   });
 });
 

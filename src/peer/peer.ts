@@ -120,12 +120,17 @@ export class Peer {
     for (const prober of this.#probers) prober.tick(nowMs);
   }
 
-  close(): void {
+  /** It was removed: nothing of it is heard any more. `close` follows. */
+  ignore(): void {
     for (const reader of this.#readers) reader.close();
+    for (const prober of this.#probers) prober.close();
+  }
+
+  close(): void {
+    this.ignore();
     this.#writers.message.close();
     this.#writers.msgapp.close();
     this.#pipeline.close();
-    for (const prober of this.#probers) prober.close();
   }
 }
 

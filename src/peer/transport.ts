@@ -51,12 +51,16 @@ export interface TransportOptions {
 
 /** Twice as often as the shortest interval that is to be kept. */
 const TICK_MS = 50;
+/** How long what a removed member is told may take to leave. */
+const FAREWELL_MS = 200;
 
 export class Transport implements Peers {
   readonly context: PeerContext;
   readonly #peers = new Map<MemberId, Peer>();
   readonly #remotes = new Map<MemberId, Remote>();
   readonly #deadlines = new Set<(nowMs: number) => void>();
+  /** Removed members, which are still sent what was for them: that they were removed. */
+  #leaving: { readonly peer: Peer; readonly untilMs: number }[] = [];
   #removed: ReadonlySet<MemberId> = new Set();
   #lost = new Set<MemberId>();
   #events: PeerEvents | null = null;
@@ -89,6 +93,7 @@ export class Transport implements Peers {
       const nowMs = clock.monotonic();
       for (const peer of this.#peers.values()) peer.tick(nowMs);
       for (const check of this.#deadlines) check(nowMs);
+      this.#closeLeaving(nowMs);
     });
   }
 
@@ -204,6 +209,7 @@ export class Transport implements Peers {
     this.#events = null;
     this.#stopTicking?.();
     for (const peer of this.#peers.values()) peer.close();
+    this.#closeLeaving(Number.POSITIVE_INFINITY);
     for (const remote of this.#remotes.values()) remote.close();
     this.#peers.clear();
     this.#remotes.clear();
@@ -236,12 +242,20 @@ export class Transport implements Peers {
     }
   }
 
+  #closeLeaving(nowMs: number): void {
+    if (this.#leaving.length === 0) return;
+    for (const { peer, untilMs } of this.#leaving) if (untilMs <= nowMs) peer.close();
+    this.#leaving = this.#leaving.filter(({ untilMs }) => untilMs > nowMs);
+  }
+
   #remove(id: MemberId): void {
     const peer = this.#peers.get(id);
     this.#remotes.get(id)?.close();
     this.#remotes.delete(id);
     if (peer === undefined) return;
-    peer.close();
+    peer.ignore();
+    const untilMs = this.context.clock.monotonic() + FAREWELL_MS;
+    this.#leaving.push({ peer, untilMs });
     this.#peers.delete(id);
     this.context.log.info('removed remote peer', {
       'local-member-id': hexId(this.context.memberId),
