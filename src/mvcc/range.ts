@@ -15,6 +15,7 @@ import {
   encodeKeyValue,
   valueBytesOf,
 } from '../codec/key-value.ts';
+import { goSort } from '../go-sort.ts';
 import type { Rows } from '../ports.ts';
 import { EMPTY_BYTES, EMPTY_KEY, type Key, NO_LEASE, type Revision } from '../types.ts';
 import {
@@ -328,6 +329,7 @@ function passes(options: ReadOptions, hit: Hit): boolean {
   );
 }
 
+/** Equal ones come in the order in which Go's sort leaves them. */
 function sortHits(hits: Hit[], options: ReadOptions): void {
   const { sortTarget } = options;
   const sign = isDescending(options) ? -1 : 1;
@@ -337,17 +339,17 @@ function sortHits(hits: Hit[], options: ReadOptions): void {
       if (sign < 0) hits.reverse();
       return;
     case SortTarget.VERSION:
-      hits.sort((a, b) => sign * (a.version - b.version));
+      goSort(hits, (a, b) => sign * (a.version - b.version) < 0);
       return;
     case SortTarget.CREATE:
-      hits.sort((a, b) => sign * (a.createRevision - b.createRevision));
+      goSort(hits, (a, b) => sign * (a.createRevision - b.createRevision) < 0);
       return;
     case SortTarget.MOD:
-      hits.sort((a, b) => sign * (a.main - b.main));
+      goSort(hits, (a, b) => sign * (a.main - b.main) < 0);
       return;
     case SortTarget.VALUE: {
       const valued = hits.map((hit) => ({ hit, value: valueBytesOf(hit.row ?? EMPTY_BYTES) }));
-      valued.sort((a, b) => sign * Buffer.compare(a.value, b.value));
+      goSort(valued, (a, b) => sign * Buffer.compare(a.value, b.value) < 0);
       for (let i = 0; i < valued.length; i++) hits[i] = (valued[i] as { hit: Hit }).hit;
       return;
     }
