@@ -176,6 +176,18 @@ export const limits = {
   auditFilesMax: 20,
   /** Users and addresses whose rates of requests are counted apart. */
   userBudgetsMax: 10_000,
+  /** Connections of clients; less where the process may not have so many descriptors. */
+  connectionsMax: 20_000,
+  /** Connections of other members, on all peer URLs. */
+  peerConnectionsMax: 1000,
+  /** Descriptors that clients never get: for other members, the log and the database. */
+  descriptorsReserved: 2048,
+  /** Bytes of requests that have not arrived as a whole, of all clients. */
+  incompleteRequestBytesMax: 512 * MIB,
+  /** Bytes of answers that wait for their clients, of all connections. */
+  waitingAnswerBytesMax: 1024 * MIB,
+  /** Frames in which one WebSocket message may come. */
+  webSocketFragmentsMax: 10_000,
   /** Connections accepted before the member is ready. */
   connectionsWaitingMax: 10_000,
   /** etcd: milliseconds that a TLS handshake may take. */
@@ -186,8 +198,8 @@ export const limits = {
   closeGraceMs: 1000,
   /** etcd: milliseconds that a client may take to send the head of an HTTP request. */
   httpHeadersTimeoutMs: 300_000,
-  /** etcd: bytes of the head of an HTTP request. */
-  httpHeaderBytesMax: 1 * MIB,
+  /** Bytes of the head of an HTTP request. */
+  httpHeaderBytesMax: 256 * KIB,
   /** Calls open on one connection, however many --max-concurrent-streams allows. */
   h2StreamsMax: 200_000,
   /** HTTP/2 credit of one stream for request bytes. */

@@ -7,11 +7,13 @@ import { effective, listenerProblem } from '../config/start.ts';
 import { splitUrl } from '../config/url.ts';
 import { limits } from '../limits.ts';
 import type { Log } from '../log.ts';
+import { openFilesLimit } from '../metrics/process-families.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Replica } from '../replica/replica.ts';
 import { peerCommonName } from '../tls/certificate.ts';
 import type { ServerTls } from '../tls/server-tls.ts';
 import { type AuditFile, audited, openAuditFile } from './audit.ts';
+import { ConnectionLimit, clientConnectionsMax } from './connection-limit.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { createGrpc } from './grpc.ts';
 import { logServingStatus } from './grpc-health.ts';
@@ -67,13 +69,16 @@ export async function openFrontend(
   const opened: Listener[] = [];
   const audit = openAuditFile(config.extAuditLogPath, config.name, log);
   let peers: readonly Listener[] | null = null;
+  const clientLimit = new ConnectionLimit(clientConnectionsMax(openFilesLimit()));
+  const peerLimit = new ConnectionLimit(limits.peerConnectionsMax);
   const open = async (
     urls: readonly string[],
     tlsOf: () => ServerTls,
+    limit: ConnectionLimit = clientLimit,
   ): Promise<readonly Listener[]> => {
     const listeners: Listener[] = [];
     for (const url of urls) {
-      const listener = await listen(url, splitUrl(url).secure ? tlsOf() : null);
+      const listener = await listen(url, splitUrl(url).secure ? tlsOf() : null, limit);
       opened.push(listener);
       listeners.push(listener);
     }
@@ -82,7 +87,7 @@ export async function openFrontend(
   try {
     log.info('configuring peer listeners', { 'listen-peer-urls': config.listenPeerUrls });
     security.announcePeers();
-    peers = await open(config.listenPeerUrls, security.forPeers);
+    peers = await open(config.listenPeerUrls, security.forPeers, peerLimit);
     const http = notReady();
     for (const listener of peers) listener.serve({ onHttp2: null, http });
     log.info('configuring client listeners', { 'listen-client-urls': config.listenClientUrls });

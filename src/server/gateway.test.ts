@@ -563,6 +563,8 @@ describe('what is no call', () => {
     expect([server.keepAliveTimeout, server.requestTimeout, server.timeout]).toEqual([0, 0, 0]);
     const answer = await call('GET', '/livez', '', { authorization: 'x'.repeat(200_000) });
     expect(answer.body).toBe('ok\n');
+    const endless = await call('GET', '/livez', '', { authorization: 'x'.repeat(300_000) });
+    expect(endless.status).toBe(431);
   });
 });
 

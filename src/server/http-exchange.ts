@@ -1,8 +1,9 @@
 /** One exchange of the JSON gateway: the body in, a JSON answer or an error out. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Code, type EtcdError } from '../errors.ts';
+import { Code, EtcdError } from '../errors.ts';
 import { limits } from '../limits.ts';
+import { requestMemory } from '../memory-budget.ts';
 import { errorBody, httpStatus, oversized } from './gateway-errors.ts';
 import { textBytesMax } from './gateway-request.ts';
 
@@ -55,19 +56,32 @@ export function readBody(
   let first: Buffer | null = null;
   let more: Buffer[] = [];
   let bytes = 0;
+  let kept = 0;
+  let isOverloaded = false;
+  const forget = (): void => {
+    requestMemory.add(-kept);
+    kept = 0;
+    first = null;
+    more = [];
+  };
+  request.once('close', forget);
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > bytesMax) {
-      first = null;
-      more = [];
-    } else if (first === null) first = chunk;
+    isOverloaded ||= requestMemory.isFull;
+    if (bytes > bytesMax || isOverloaded) return forget();
+    kept += chunk.length;
+    requestMemory.add(chunk.length);
+    if (first === null) first = chunk;
     else more.push(chunk);
   });
   request.on('end', () => {
-    if (bytes > bytesMax) done(oversized(bytes, requestBytesMax + limits.grpcOverheadBytes));
+    if (isOverloaded) done(OVERLOADED);
+    else if (bytes > bytesMax) done(oversized(bytes, requestBytesMax + limits.grpcOverheadBytes));
     else if (first === null) done(NO_BODY);
     else done(more.length === 0 ? first : Buffer.concat([first, ...more], bytes));
   });
 }
 
 const NO_BODY = Buffer.alloc(0);
+/** etcd: its clients know this one, and may try again. */
+const OVERLOADED = new EtcdError(Code.RESOURCE_EXHAUSTED, 'etcdserver: too many requests');

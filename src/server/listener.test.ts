@@ -3,6 +3,8 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { limits } from '../limits.ts';
+import { ConnectionLimit, clientConnectionsMax } from './connection-limit.ts';
 import { type Listener, type ListenerHandlers, listen } from './listener.ts';
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
@@ -193,5 +195,49 @@ describe('addresses', () => {
     expect(await answer).toContain('GET /a');
     await first.close();
     await second.close();
+  });
+});
+
+describe('beyond the limit of its side', () => {
+  const closed = (socket: Socket): Promise<void> =>
+    new Promise((resolve) => socket.once('close', () => resolve()));
+
+  async function limited(max: number): Promise<void> {
+    await listener.close();
+    listener = await listen('http://127.0.0.1:0', null, new ConnectionLimit(max));
+    listener.serve(handlers());
+  }
+
+  it('who has said nothing for longest makes room', async () => {
+    await limited(2);
+    const [speaking, oldest] = [await client(), await client()];
+    await send(speaking, ['GET /speaking HTTP/1.1\r\nHost: x\r\n\r\n']);
+    await answerOf(speaking);
+    const gone = closed(oldest);
+    const latest = await client();
+    await gone;
+    await send(latest, ['GET /latest HTTP/1.1\r\nHost: x\r\n\r\n']);
+    expect(await answerOf(latest)).toContain('GET /latest');
+    expect(speaking.destroyed).toBe(false);
+  });
+
+  it('where all are served, the one that comes is refused, until one goes', async () => {
+    await limited(1);
+    const first = await client();
+    await send(first, ['GET /first HTTP/1.1\r\nHost: x\r\n\r\n']);
+    await answerOf(first);
+    await closed(await client());
+    first.destroy();
+    await listener.whenEmpty();
+    const next = await client();
+    await send(next, ['GET /next HTTP/1.1\r\nHost: x\r\n\r\n']);
+    expect(await answerOf(next)).toContain('GET /next');
+  });
+
+  it('there are always descriptors left for the log and the database', () => {
+    expect(clientConnectionsMax(1024)).toBe(512);
+    expect(clientConnectionsMax(10_000)).toBe(10_000 - limits.descriptorsReserved);
+    expect(clientConnectionsMax(1_000_000)).toBe(limits.connectionsMax);
+    expect(clientConnectionsMax(null)).toBe(limits.connectionsMax);
   });
 });

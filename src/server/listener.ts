@@ -9,6 +9,7 @@ import type { Server as HttpServer } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { limits } from '../limits.ts';
 import type { Protocols, ServerTls } from '../tls/server-tls.ts';
+import type { ConnectionLimit } from './connection-limit.ts';
 
 /** How an HTTP/2 client begins. etcd: with one byte of it wrong, it speaks HTTP/1.1. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -34,8 +35,15 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** `tls` is for secure URLs. Rejects with a `ListenError` when the address cannot be bound. */
-export async function listen(url: string, tls: ServerTls | null = null): Promise<Listener> {
+/**
+ * `tls` is for secure URLs, `limit` for all listeners of one side. Rejects with a `ListenError`
+ * when the address cannot be bound.
+ */
+export async function listen(
+  url: string,
+  tls: ServerTls | null = null,
+  limit: ConnectionLimit | null = null,
+): Promise<Listener> {
   const sockets = new Set<Socket>();
   // Accepted, and not handed to a protocol yet.
   const silent = new Set<Socket>();
@@ -51,7 +59,9 @@ export async function listen(url: string, tls: ServerTls | null = null): Promise
   const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => {
     sockets.add(socket);
     silent.add(socket);
+    limit?.opened();
     socket.on('close', () => {
+      limit?.closed();
       sockets.delete(socket);
       silent.delete(socket);
       if (sockets.size > 0) return;
@@ -60,6 +70,8 @@ export async function listen(url: string, tls: ServerTls | null = null): Promise
     });
     // A client that vanishes is no event for the server; whoever serves it hears 'close'.
     socket.on('error', () => socket.destroy());
+    if (limit?.isExceeded === true) makeRoom(silent);
+    if (socket.destroyed) return;
     if (handlers !== null) serve(socket, handlers);
     else if (silent.size > limits.connectionsWaitingMax) socket.destroy();
   });
@@ -90,6 +102,14 @@ export async function listen(url: string, tls: ServerTls | null = null): Promise
       });
     },
   };
+}
+
+/** The one goes that has said nothing for longest, which may be the one that has just come. */
+function makeRoom(silent: Set<Socket>): void {
+  const [oldest] = silent;
+  if (oldest === undefined) return;
+  silent.delete(oldest);
+  oldest.destroy();
 }
 
 /**

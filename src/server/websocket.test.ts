@@ -1,7 +1,9 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errors } from '../errors.ts';
+import { limits } from '../limits.ts';
 import type { LineSink } from './gateway-stream.ts';
 import { acceptWebSocket, isWebSocket, webSocketToken } from './websocket.ts';
 
@@ -160,6 +162,21 @@ describe('a stream over WebSocket', () => {
     sink.send('goes nowhere\n');
   });
 
+  it('ends when the client asks for signs of life and does not read them', async () => {
+    // Nothing that is written to it ever leaves.
+    const deaf = new Duplex({ read() {}, write() {} });
+    const request = { headers: { 'sec-websocket-key': 'k' } } as unknown as IncomingMessage;
+    acceptWebSocket(request, deaf, Buffer.alloc(0), BYTES_MAX, () => ({
+      push() {},
+      close: () => closed++,
+    }));
+    const pings = Buffer.concat(Array.from({ length: 1000 }, () => masked(9, 'x'.repeat(125))));
+    const enough = limits.streamBufferedBytesMax / pings.length + 2;
+    for (let i = 0; i < enough; i++) deaf.push(pings);
+    await new Promise<void>((resolve) => deaf.once('close', () => resolve()));
+    expect(closed).toBeGreaterThan(0);
+  });
+
   it.each([
     ['an unmasked frame', Buffer.from([0x81, 1, 0x61]), 1002],
     ['a spare bit', Buffer.from([0xc1, 0x80, 0, 0, 0, 0]), 1002],
@@ -173,6 +190,16 @@ describe('a stream over WebSocket', () => {
     [
       'parts that are too long',
       Buffer.concat([masked(TEXT, 'x'.repeat(BYTES_MAX), false), masked(CONTINUATION, 'y')]),
+      1009,
+    ],
+    [
+      'parts without end that say nothing',
+      Buffer.concat([
+        masked(TEXT, '', false),
+        ...Array.from({ length: limits.webSocketFragmentsMax }, () =>
+          masked(CONTINUATION, '', false),
+        ),
+      ]),
       1009,
     ],
   ])('ends at %s', async (_name, bytes, code) => {

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { EtcdError } from '../errors.ts';
+import { limits } from '../limits.ts';
 import { streamErrorBody } from './gateway-errors.ts';
 import type { LineSink } from './gateway-stream.ts';
 
@@ -17,6 +18,8 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 const CLOSE = { normal: 1000, protocolError: 1002, tooBig: 1009 } as const;
 const CONTROL_BYTES_MAX = 125;
+/** Chunks of a frame that are kept apart: joining each of many small ones would be quadratic. */
+const CHUNKS_JOINED = 1000;
 
 /** Where the client's messages go. */
 export interface MessageTarget {
@@ -78,7 +81,15 @@ export function acceptWebSocket(
   const frames = new FrameReader(messageBytesMax, (opcode, payload) => {
     if (closing) return;
     if (opcode === OPCODE.close) leave(CLOSE.normal);
-    else if (opcode === OPCODE.ping) socket.write(frame(OPCODE.pong, payload));
+    else if (opcode === OPCODE.ping) {
+      // Who asks for signs of life and does not read them is gone.
+      if (socket.writableLength < limits.streamBufferedBytesMax) {
+        socket.write(frame(OPCODE.pong, payload));
+      } else {
+        socket.destroy();
+        target.close();
+      }
+    }
     // etcd: a line break follows each message.
     else if (opcode !== OPCODE.pong) target.push(`${payload.toString('utf8')}\n`);
   });
@@ -130,6 +141,10 @@ class FrameReader {
   readonly #bytesMax: number;
   readonly #onMessage: (opcode: number, payload: Buffer) => void;
   #rest: Buffer = Buffer.alloc(0);
+  /** Behind `rest`, and joined to it only when a frame may be complete. */
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #need = 0;
   /** The parts of a message that comes in several frames. */
   #parts: Buffer[] = [];
   #partsBytes = 0;
@@ -142,7 +157,18 @@ class FrameReader {
 
   /** The code to close with when the client breaks the protocol, else `null`. */
   push(chunk: Buffer): number | null {
-    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#waiting.push(chunk);
+    this.#waitingBytes += chunk.length;
+    const isComplete = this.#rest.length + this.#waitingBytes >= this.#need;
+    if (!isComplete && this.#waiting.length < CHUNKS_JOINED) return null;
+    this.#rest = Buffer.concat([this.#rest, ...this.#waiting]);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    return isComplete ? this.#read() : null;
+  }
+
+  #read(): number | null {
+    this.#need = 0;
     for (;;) {
       const bytes = this.#rest;
       if (bytes.length < 2) return null;
@@ -156,7 +182,10 @@ class FrameReader {
       if (short === 126) length = bytes.readUInt16BE(2);
       else if (short === 127) length = Number(bytes.readBigUInt64BE(2));
       if (length + this.#partsBytes > this.#bytesMax) return CLOSE.tooBig;
-      if (bytes.length < start + length) return null;
+      if (bytes.length < start + length) {
+        this.#need = start + length;
+        return null;
+      }
       const payload = unmasked(bytes.subarray(start, start + length), bytes, start - 4);
       this.#rest = bytes.subarray(start + length);
       const fault = this.#frame(bytes.readUInt8(0), payload);
@@ -179,6 +208,7 @@ class FrameReader {
       return CLOSE.protocolError;
     }
     if (!continues) this.#partsOpcode = opcode;
+    if (this.#parts.length >= limits.webSocketFragmentsMax) return CLOSE.tooBig;
     this.#parts.push(payload);
     this.#partsBytes += payload.length;
     if (isLast) {

@@ -10,6 +10,7 @@
  */
 
 import { limits } from '../../limits.ts';
+import { ConnectionMemory } from './connection-memory.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
 import {
   CLIENT_PREFACE,
@@ -67,8 +68,7 @@ class Connection implements Http2Connection, StreamHost, FrameSink {
   readonly callBufferedBytesMax: number;
   sendWindow: number = WINDOW_BYTES_DEFAULT;
   peerFrameBytesMax: number = FRAME_BYTES_DEFAULT;
-  queuedBytes = 0;
-  assemblyBytes = 0;
+  readonly memory = new ConnectionMemory();
 
   readonly #socket: Http2Socket;
   readonly #options: Http2Options;
@@ -578,6 +578,7 @@ class Connection implements Http2Connection, StreamHost, FrameSink {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     this.#abandonAll();
+    this.memory.close();
     this.#options.onClose(this);
   }
 }

@@ -10,6 +10,7 @@
 import { assert } from '../../assert.ts';
 import { Code } from '../../errors.ts';
 import { limits } from '../../limits.ts';
+import type { ConnectionMemory } from './connection-memory.ts';
 import { ErrorCode } from './frames.ts';
 import type { GrpcCall, Metadata } from './grpc-call.ts';
 import type { ResponseEncoder } from './hpack-encoder.ts';
@@ -35,10 +36,8 @@ export interface StreamHost {
   onAnswer(): void;
   /** Calls `pump` when the connection takes more again. */
   awaitRoom(stream: Stream): void;
-  /** Bytes of all streams that wait for the network; streams keep it right. */
-  queuedBytes: number;
-  /** Memory of the incomplete request messages of all streams; streams keep it right. */
-  assemblyBytes: number;
+  /** What the streams keep; they tell it what they take and give back. */
+  readonly memory: ConnectionMemory;
   /** The answer is complete. */
   onFinished(stream: Stream): void;
   /** The stream ends at once. */
@@ -193,7 +192,7 @@ export class Stream implements GrpcCall, MessageSink {
       this.#sendWhole(message);
       return true;
     }
-    if (this.#host.queuedBytes > limits.h2QueuedBytesMax) {
+    if (this.#host.memory.answersFull) {
       this.#host.onReset(this, ErrorCode.ENHANCE_YOUR_CALM);
       return false;
     }
@@ -248,11 +247,11 @@ export class Stream implements GrpcCall, MessageSink {
   }
 
   #accountAssembly(): void {
-    const host = this.#host;
+    const { memory } = this.#host;
     const bytes = this.#reader.keptCapacity;
-    host.assemblyBytes += bytes - this.#assemblyBytes;
+    memory.addRequest(bytes - this.#assemblyBytes);
     this.#assemblyBytes = bytes;
-    if (bytes > 0 && host.assemblyBytes > limits.h2AssemblyBytesMax) {
+    if (bytes > 0 && memory.requestsFull) {
       this.onBadMessage(Code.RESOURCE_EXHAUSTED, 'grpc: too many incomplete messages');
     }
   }
@@ -301,7 +300,7 @@ export class Stream implements GrpcCall, MessageSink {
 
   #buffered(bytes: number): void {
     this.#bufferedBytes += bytes;
-    this.#host.queuedBytes += bytes;
+    this.#host.memory.addAnswer(bytes);
   }
 
   #sendHeaders(): void {
