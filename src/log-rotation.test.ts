@@ -157,6 +157,9 @@ it('says when a file cannot be compressed, and keeps it', async () => {
   file.write(line(1));
   await file.tidied();
   file.close();
-  expect(problems.splice(0).map(String)).toEqual([expect.stringContaining('EISDIR')]);
+  // It is tried again with every rotation.
+  const told = problems.splice(0).map(String);
+  expect(told.length).toBeGreaterThan(0);
+  for (const problem of told) expect(problem).toContain('EISDIR');
   expect(Object.keys(sizes())).toContain(name);
 });
