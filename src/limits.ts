@@ -124,6 +124,8 @@ export const limits = {
   peerFrameEntriesMax: 1_000_000,
   /** Bytes of one message that another member posts. */
   peerPostBytesMax: 64 * MIB,
+  /** Bytes of what other members post that have not been used, of all connections. */
+  peerPostsBytesMax: 512 * MIB,
   /** etcd: bytes of the message before a state. */
   peerSnapshotMessageBytesMax: 64 * MIB,
   /** Bytes per second of one state on its way to another member. */

@@ -29,5 +29,7 @@ export class MemoryBudget {
 
 /** Requests of which only a part has arrived, of the whole process. */
 export const requestMemory = new MemoryBudget(limits.incompleteRequestBytesMax);
+/** Requests of other members of which only a part has arrived. */
+export const postMemory = new MemoryBudget(limits.peerPostsBytesMax);
 /** Answers that their clients have not taken, of the whole process. */
 export const answerMemory = new MemoryBudget(limits.waitingAnswerBytesMax);

@@ -1,9 +1,12 @@
 /**
  * The body of a request that another member sends, read piece by piece. A sender that stops in the
  * middle, without a word, is given up after as long as etcd waits for it.
+ *
+ * Limit: what is kept of all bodies at once, limits.peerPostsBytesMax; streamed parts do not count.
  */
 
 import type { IncomingMessage } from 'node:http';
+import { postMemory } from '../memory-budget.ts';
 import type { Stop } from '../ports.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { SOCKET_TIMEOUT_MS } from './context.ts';
@@ -25,6 +28,8 @@ export class IncomingBody {
   readonly #stop: Stop;
   /** Since when a piece is awaited; `null`: none is. `undefined` until a tick tells the time. */
   #waitingSinceMs: number | null | undefined = null;
+  /** What waits here to become whole, as far as it is counted with that of all others. */
+  #keptBytes = 0;
 
   constructor(request: IncomingMessage, ticks: Ticks) {
     this.#request = request;
@@ -34,7 +39,23 @@ export class IncomingBody {
       this.#waitingSinceMs ??= nowMs;
       if (nowMs - this.#waitingSinceMs >= SOCKET_TIMEOUT_MS) request.destroy(new Error(TIMEOUT));
     });
-    request.once('close', this.#stop);
+    request.once('close', () => {
+      this.#stop();
+      this.#keep(-this.#keptBytes);
+    });
+  }
+
+  #keep(bytes: number): void {
+    this.#keptBytes += bytes;
+    postMemory.add(bytes);
+  }
+
+  /** Throws when all bodies together are too long. */
+  #push(piece: Buffer): void {
+    this.#queue.push(piece);
+    if (this.#request.closed) return;
+    this.#keep(piece.length);
+    if (postMemory.isFull) throw new TooLongError('too many requests');
   }
 
   /** Exactly `count` bytes. Rejects when the body ends before. */
@@ -43,7 +64,7 @@ export class IncomingBody {
       const piece = await this.#next();
       // In Go's words: nothing at all, or less than was to come.
       if (piece === null) throw new Error(this.#queue.available === 0 ? 'EOF' : 'unexpected EOF');
-      this.#queue.push(piece);
+      this.#push(piece);
     }
     return this.#queue.take(count);
   }
@@ -53,7 +74,7 @@ export class IncomingBody {
     for (;;) {
       const piece = await this.#next();
       if (piece === null) return this.#queue.take(this.#queue.available);
-      this.#queue.push(piece);
+      this.#push(piece);
       if (this.#queue.available > bytesMax) throw new TooLongError('request body too large');
     }
   }

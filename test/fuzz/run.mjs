@@ -7,4 +7,5 @@ import { load } from '../sim/bundle.mjs';
 const root = join(import.meta.dirname, '../..');
 const self = join(import.meta.dirname, 'run.mjs');
 const { main } = await load('../fuzz/main.ts');
-process.exitCode = await main({ root, self, args: process.argv.slice(2) });
+// Connections that were broken on purpose must not keep the process.
+process.exit(await main({ root, self, args: process.argv.slice(2) }));
