@@ -95,33 +95,58 @@ const ESCAPES: ReadonlyMap<number, string> = new Map([
   [0x22, '\\"'],
   [0x5c, '\\\\'],
 ]);
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** By byte: what stands for it where it is no part of a character, or one that must not be seen. */
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => `\\x${hex(byte, 2)}`);
 
-/** UTF-8 stays as it is; control characters and everything else are escaped. */
+function hex(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, '0');
+}
+
+/**
+ * UTF-8 stays as it is; control characters and everything else are escaped. Whoever asks chooses
+ * the bytes, so none of them may be dear: no exceptions, and no decoding one by one.
+ */
 function quoted(bytes: Uint8Array): string {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   let text = '';
-  for (let at = 0; at < bytes.length; ) {
-    const character = characterAt(bytes, at);
-    const code = character?.codePointAt(0) ?? bytes[at] ?? 0;
-    const short = ESCAPES.get(code);
-    if (short !== undefined) text += short;
-    else if (character === null || code < 0x20 || code === 0x7f) {
-      text += `\\x${code.toString(16).padStart(2, '0')}`;
-    } else if (code >= 0x80 && code <= 0x9f) text += `\\u${code.toString(16).padStart(4, '0')}`;
-    else text += character;
-    at += character === null ? 1 : Buffer.byteLength(character);
+  let shown = 0;
+  for (let at = 0; at < buffer.length; ) {
+    const length = characterBytes(buffer, at);
+    const escape = escapeOf(buffer, at, length);
+    if (escape !== null) {
+      if (shown < at) text += buffer.toString('utf8', shown, at);
+      text += escape;
+      shown = at + Math.max(length, 1);
+    }
+    at += Math.max(length, 1);
   }
+  if (shown < buffer.length) text += buffer.toString('utf8', shown);
   return `"${text}"`;
 }
 
-/** The UTF-8 character that begins there; `null` when none does. */
-function characterAt(bytes: Uint8Array, at: number): string | null {
+/** `null` for a character that is shown as it is; `length` is 0 where there is none. */
+function escapeOf(bytes: Uint8Array, at: number, length: number): string | null {
   const first = bytes[at] ?? 0;
-  if (first < 0x80) return String.fromCharCode(first);
-  const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  try {
-    return utf8.decode(bytes.subarray(at, at + length));
-  } catch {
-    return null;
+  if (length === 0) return HEX[first] ?? '';
+  if (length === 1) {
+    const isControl = first < 0x20 || first === 0x7f;
+    return ESCAPES.get(first) ?? (isControl ? (HEX[first] ?? '') : null);
   }
+  const second = bytes[at + 1] ?? 0;
+  return first === 0xc2 && second < 0xa0 ? `\\u${hex(second, 4)}` : null;
+}
+
+/** Bytes of the UTF-8 character that begins there; 0 when none does. */
+function characterBytes(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 0;
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  for (let i = 1; i < length; i++) if (((bytes[at + i] ?? 0) & 0xc0) !== 0x80) return 0;
+  const second = bytes[at + 1] ?? 0;
+  // Too long for what they say, surrogates, and beyond the last character.
+  if (first === 0xe0 && second < 0xa0) return 0;
+  if (first === 0xed && second > 0x9f) return 0;
+  if (first === 0xf0 && second < 0x90) return 0;
+  return first === 0xf4 && second > 0x8f ? 0 : length;
 }
