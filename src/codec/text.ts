@@ -112,10 +112,10 @@ function quoted(bytes: Uint8Array): string {
   let shown = 0;
   for (let at = 0; at < buffer.length; ) {
     const length = characterBytes(buffer, at);
-    const escape = escapeOf(buffer, at, length);
-    if (escape !== null) {
+    const escaped = escapeOf(buffer, at, length);
+    if (escaped !== null) {
       if (shown < at) text += buffer.toString('utf8', shown, at);
-      text += escape;
+      text += escaped;
       shown = at + Math.max(length, 1);
     }
     at += Math.max(length, 1);
