@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -34,7 +35,9 @@ export interface Restorer extends Ctl {
 }
 
 export function nodeCommand(): readonly string[] {
-  return split(process.env['ETCD_NODE_CMD'] ?? 'node --no-warnings dist/etcd.js');
+  const built = fileURLToPath(new URL('../../dist/etcd.js', import.meta.url));
+  const given = process.env['ETCD_NODE_CMD'];
+  return given === undefined ? ['node', '--no-warnings', built] : split(given);
 }
 
 /** The reference commands. `go` is null only where no etcd exists and none can be built. */

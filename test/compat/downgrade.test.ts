@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ctl, findBinaries } from './binaries.ts';
 import { GrpcClient } from './client.ts';
 import { httpRequest } from './http-client.ts';
+import { newestErrorBody } from './json-text.ts';
 import { decode, method } from './proto.ts';
 import { olderThan, Server, until } from './servers.ts';
 
@@ -118,7 +119,7 @@ async function postOf({ port }: Server, action: number, version: string): Promis
     path: '/v3/maintenance/downgrade',
     body: JSON.stringify({ action, version }),
   });
-  const { header: _, error: __, ...rest } = JSON.parse(answer.body);
+  const { header: _, ...rest } = JSON.parse(newestErrorBody(answer.body));
   return JSON.stringify({ status: answer.status, ...rest });
 }
 
