@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { copyFile, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BboltReader } from '../../src/bbolt/reader.ts';
@@ -339,7 +339,7 @@ function ours(words: readonly string[]): Promise<Outcome> {
 
 async function outcome(command: readonly string[], words: readonly string[]): Promise<Outcome> {
   const [program = '', ...args] = command.map((word) =>
-    word.endsWith('.js') ? join(process.cwd(), word) : word,
+    word.endsWith('.js') ? resolve(word) : word,
   );
   try {
     const options = { env: childEnv(), cwd: dir };

@@ -27,6 +27,12 @@ beforeAll(async () => {
   if (go === null) throw new Error('no etcd to compare with: set ETCD_GO_CMD');
   ours = await Server.start({ label: 'ours', command: node });
   etcd = await Server.start({ label: 'etcd', command: go });
+  // Its monitor moves the version of the database some seconds after that of the cluster.
+  await until('one version everywhere', async () => {
+    const { body } = await httpRequest(etcd.port, { method: 'GET', path: '/version' });
+    const { etcdcluster, storage } = JSON.parse(body);
+    return etcdcluster === storage ? true : null;
+  });
 }, 60_000);
 
 afterAll(async () => {

@@ -205,7 +205,19 @@ export function childEnv(): NodeJS.ProcessEnv {
   return env;
 }
 
+const handedOut = new Set<number>();
+
+/** One that nobody listens on, and that was not handed out before. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = await somePort();
+    if (handedOut.has(port)) continue;
+    handedOut.add(port);
+    return port;
+  }
+}
+
+async function somePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
