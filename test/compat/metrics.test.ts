@@ -147,7 +147,8 @@ const VARIES = new RegExp(
     // Both ask for their health until they are ready, more or less often.
     '^etcd_server_health',
     // Of a call that the client ends, either side may see the end first.
-    '^grpc_server_handled_total\\{grpc_code="(OK|Canceled|Unavailable)",grpc_method="(Watch|LeaseKeepAlive)"',
+    '^grpc_server_handled_total\\{grpc_code="(OK|Canceled|Unavailable)",' +
+      'grpc_method="(Watch|LeaseKeepAlive)"',
   ].join('|'),
 );
 
